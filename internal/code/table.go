@@ -110,6 +110,7 @@ const (
 	MediumGone         Code = "medium-gone"
 	MediumName         Code = "medium-name"
 	ReadBack           Code = "read-back"
+	MediumWrite        Code = "medium-write"
 	NotForUs           Code = "not-for-us"
 	SealDamaged        Code = "seal-damaged"
 	SealForm           Code = "seal-form"
@@ -245,6 +246,7 @@ var table = []Info{
 	{MediumGone, Retry, 0, "the medium was removed while it was used", "Put it back in and repeat; finished volumes are not written again."},
 	{MediumName, Integrity, 0, "a name on the medium that is not allowed", "Keep the medium and call the sender."},
 	{ReadBack, Retry, 0, "the medium gave back other bytes than were written", "Use another medium; this one is failing."},
+	{MediumWrite, Retry, 0, "the medium did not take the bytes", "Repeat; if it happens again, use another medium."},
 	{NotForUs, Decrypt, 0, "not encrypted for this key", "Check the addressee on the cover sheet."},
 	{SealDamaged, Decrypt, 0, "encrypted for this key, but damaged", "Ask for a new copy."},
 	{SealForm, Decrypt, 0, "an encryption form that is not allowed", "Keep the medium and call the sender."},

@@ -1,0 +1,70 @@
+# The building's commands. `make demo` and `make test` do all set-up themselves.
+export CGO_ENABLED := 0
+export GOTOOLCHAIN := local
+VERSION := $(shell cat VERSION)
+GO      := go
+FLAGS   := -trimpath -buildvcs=false -ldflags "-s -w -X sallyport/internal/cli.Version=$(VERSION) -X sallyport/internal/courier.Version=$(VERSION) -buildid="
+ALIASES := stella stellaops-cli exportctl
+TOOLS   := build/tools
+
+.PHONY: build demo test check race bench crash fuzz interop gen tools cross fault clean stock
+
+build: ## static binaries and alias links in build/
+	@mkdir -p build
+	$(GO) build $(FLAGS) -o build/ ./cmd/sallyport ./cmd/mirror
+	@for a in $(ALIASES); do ln -sf sallyport build/$$a; done
+
+cross: ## mirror for the other machines it runs on
+	@mkdir -p build/cross
+	GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -o build/cross/mirror-linux-arm64 ./cmd/mirror
+	GOOS=windows GOARCH=amd64 $(GO) build $(FLAGS) -o build/cross/mirror-windows-amd64.exe ./cmd/mirror
+	GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -o build/cross/sallyport-linux-arm64 ./cmd/sallyport
+
+fault: ## binaries with fault points, for tests only
+	@mkdir -p build/fault
+	$(GO) build -tags faultpoints $(FLAGS) -o build/fault/ ./cmd/sallyport ./cmd/mirror
+
+demo: build ## the main job on real input, in one temporary directory
+	build/sallyport demo
+
+stock: ## the stock tools the tests judge us by
+	@missing=; for p in zstd:zstd age:age openssl:openssl tar:tar sha256sum:coreutils; do \
+	  command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing$$missing"; (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing) >/dev/null || echo "could not install$$missing: the tests that need them will say so"; fi
+
+test: stock build cross fault check ## everything
+	$(GO) test -timeout 15m ./...
+
+tools:
+	@mkdir -p $(TOOLS)
+	@cd testdata/tools && $(GO) build -o $(CURDIR)/$(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck
+
+check: tools ## formatting and lint
+	@out=$$($(TOOLS)/gofumpt -l cmd internal $$(test -d ui && echo ui)); [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags faultpoints ./...
+	$(TOOLS)/staticcheck ./...
+
+race: ## the same tests under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+bench: build ## speed and memory beside the reference tools, into testdata/results/bench.md
+	$(GO) run ./internal/bench/run -out testdata/results/bench.md
+
+crash: fault ## every kill point and every durable step, into testdata/results/crash.md
+	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run 'TestCrash' ./internal/cli/ -v
+
+fuzz: ## each fuzz target for FUZZTIME (default 1m)
+	@for p in $$(grep -rl --include='*_test.go' 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$p/*_test.go | sed 's/func //'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-1m} ./$$p || exit 1; done; done
+
+interop: build ## stock cosign at fixed versions judges our signatures, without a network
+	testdata/interop/run
+
+gen: ## generated files and vectors
+	$(GO) generate ./...
+
+clean:
+	rm -rf build
