@@ -1,0 +1,188 @@
+package approval
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sallyport/internal/code"
+	"sallyport/internal/digest"
+	"sallyport/internal/durable"
+	"sallyport/internal/state"
+)
+
+var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+const week = 7 * 24 * time.Hour
+
+func openState(t *testing.T) *state.DB {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := state.Create(path, durable.FS{}, "i"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := state.Open(path, durable.FS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Check(); err != nil {
+			t.Errorf("check: %v", err)
+		}
+		db.Close()
+	})
+	return db
+}
+
+type desk struct {
+	t  *testing.T
+	db *state.DB
+}
+
+func (k desk) do(fn func(tx *state.Tx) (Plan, error)) (p Plan, err error) {
+	k.t.Helper()
+	err = k.db.Update(k.t.Context(), func(tx *state.Tx) (err error) { p, err = fn(tx); return err })
+	return p, err
+}
+
+func (k desk) propose(d digest.Digest, need int, at time.Time) Plan {
+	k.t.Helper()
+	p, err := k.do(func(tx *state.Tx) (Plan, error) {
+		return Propose(tx, Plan{Digest: d, Tenant: "acme", Kind: "import", Proposer: "ann", Need: need}, at, week)
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return p
+}
+
+func (k desk) approve(d digest.Digest, person string, at time.Time) error {
+	_, err := k.do(func(tx *state.Tx) (Plan, error) { return Approve(tx, d, Grant{Person: person}, at) })
+	return err
+}
+
+func (k desk) use(d digest.Digest, at time.Time) error {
+	_, err := k.do(func(tx *state.Tx) (Plan, error) { return Use(tx, d, at) })
+	return err
+}
+
+func plan(s string) digest.Digest { return digest.Of([]byte(s)) }
+
+func TestCountRule(t *testing.T) {
+	for _, c := range []struct {
+		need   int
+		people []string
+		want   bool
+	}{
+		{0, nil, true},
+		{1, nil, false},
+		{1, []string{"ann"}, true},
+		{1, []string{""}, false},
+		{2, []string{"ann"}, false},
+		{2, []string{"ann", "ann"}, false},
+		{2, []string{"ann", ""}, false},
+		{2, []string{"ann", "bob"}, true},
+		{2, []string{"bob", "eve"}, true},
+	} {
+		p := Plan{Need: c.need, Proposer: "ann"}
+		for _, person := range c.people {
+			p.Grants = append(p.Grants, Grant{Person: person})
+		}
+		if p.Enough() != c.want {
+			t.Errorf("need %d, %q: %v", c.need, c.people, p.Enough())
+		}
+	}
+	if Need(0, 1) != 1 || Need(2, 1) != 2 || Need(0, 0) != 0 {
+		t.Error("the stricter of rule and plan counts")
+	}
+}
+
+func TestTwoPeopleOnce(t *testing.T) {
+	k := desk{t, openState(t)}
+	d := plan("two")
+	k.propose(d, 2, now)
+	for range 2 {
+		if err := k.approve(d, "ann", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.use(d, now); code.Of(err) != code.PlanApproval {
+		t.Errorf("one person twice: %v", err)
+	}
+	if err := k.approve(d, "", now); code.Of(err) != code.Denied {
+		t.Errorf("nobody: %v", err)
+	}
+	if err := k.approve(d, "bob", now.Add(week-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.use(plan("another"), now); code.Of(err) != code.Missing {
+		t.Errorf("approved was another digest: %v", err)
+	}
+	if err := k.use(d, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.use(d, now.Add(time.Hour)); code.Of(err) != code.Conflict {
+		t.Errorf("it ran twice: %v", err)
+	}
+	if p := k.propose(d, 2, now.Add(2*time.Hour)); len(p.Grants) != 0 || p.UsedAt != "" {
+		t.Errorf("a used plan keeps its grants: %+v", p)
+	}
+}
+
+func TestExpiryAndDenial(t *testing.T) {
+	k := desk{t, openState(t)}
+	d := plan("late")
+	k.propose(d, 1, now)
+	if err := k.approve(d, "ann", now); err != nil {
+		t.Fatal(err)
+	}
+	late := now.Add(week)
+	if err := k.use(d, late); code.Of(err) != code.Conflict {
+		t.Errorf("used after it expired: %v", err)
+	}
+	if err := k.approve(d, "bob", late); code.Of(err) != code.Conflict {
+		t.Errorf("approved after it expired: %v", err)
+	}
+	if p := k.propose(d, 1, late); len(p.Grants) != 0 {
+		t.Error("an expired plan keeps its grants")
+	}
+	k.approve(d, "ann", late)
+	if _, err := k.do(func(tx *state.Tx) (Plan, error) { return Deny(tx, d, Grant{Person: "bob", Reason: "no"}, late) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.use(d, late); code.Of(err) != code.Conflict {
+		t.Errorf("used after denial: %v", err)
+	}
+}
+
+func TestProposeAgain(t *testing.T) {
+	k := desk{t, openState(t)}
+	d := plan("again")
+	k.propose(d, 1, now)
+	if err := k.approve(d, "ann", now); err != nil {
+		t.Fatal(err)
+	}
+	if p := k.propose(d, 2, now); len(p.Grants) != 1 || p.Need != 2 {
+		t.Errorf("an open plan: %+v", p)
+	}
+	if p := k.propose(d, 0, now); p.Need != 2 {
+		t.Errorf("the count went down to %d", p.Need)
+	}
+	k.propose(plan("other"), 0, now.Add(time.Minute))
+	if err := k.use(plan("other"), now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	err := k.db.View(func(tx *state.Tx) error {
+		all, err := List(tx, "acme")
+		if len(all) != 2 || all[0].Digest != d {
+			t.Errorf("%+v", all)
+		}
+		if other, _ := List(tx, "other"); len(other) != 0 {
+			t.Error("another tenant sees plans")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,122 @@
+package marks
+
+import (
+	"fmt"
+	"time"
+
+	"sallyport/internal/clock"
+	"sallyport/internal/code"
+)
+
+// The limits of 30-trust-and-time, "Time".
+const (
+	behind   = 5 * time.Minute
+	ahead    = 24 * time.Hour
+	farAhead = 400 * 24 * time.Hour
+)
+
+// Reading is one reading of time. Take one per operation and pass it down.
+type Reading struct {
+	Wall     time.Time // what this machine's clock claims
+	Trusted  time.Time // at least this late it is: max(high-water mark, last anchor + time since)
+	Source   string    // where Trusted came from: build, anchor, operator
+	Suspect  bool      // clock-suspect: Wall is 5 minutes behind or 400 days ahead of Trusted
+	Unproven bool      // time-unproven: Wall is 24 hours ahead of Trusted
+	AtLeast  bool      // no anchor since this start: ages are lower bounds
+	Anchor   time.Time // of the newest anchor ever applied; zero: none
+}
+
+// Now reads the time. It writes nothing; the wall clock never moves Trusted.
+func (m *Marks) Now() Reading {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := Reading{
+		Wall: m.clock.Now(), Trusted: m.now(), Source: m.set.Source, AtLeast: !m.anchored, Anchor: m.set.AnchorTime,
+	}
+	diff := r.Wall.Sub(r.Trusted) // saturates for clocks centuries off
+	r.Suspect = diff < -behind || diff > farAhead
+	r.Unproven = diff > ahead
+	return r
+}
+
+func (m *Marks) now() time.Time {
+	now := m.base.Add(m.clock.Mono() - m.baseMono)
+	if now.Before(m.set.Trusted) {
+		return m.set.Trusted
+	}
+	return now
+}
+
+// Tick raises the high-water mark to the trusted time: at start, once a minute, and at each acceptance. What passed
+// since the last one is forgotten by a crash.
+func (m *Marks) Tick() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.raise(func(s *Set) error {
+		s.Trusted = m.now()
+		return nil
+	})
+}
+
+// ApplyAnchor takes in an anchor whose signature, dates and key are verified. A lower counter than the key's last has
+// code counter; the same one again is no error. A jump of more than 400 days in sum since the last anchor that a person
+// confirmed needs confirmed, else code two-persons. An anchor of the past moves no time.
+func (m *Marks) ApplyAnchor(keyID string, counter int64, at time.Time, confirmed bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.set.Anchors[keyID]; counter < last {
+		return code.New(code.CounterOld, "time anchor").In("", keyID).Want(fmt.Sprintf("at least %d", last), counter)
+	}
+	jumped := m.set.Jumped
+	jump := at.Sub(m.now())
+	if jump > 0 {
+		jumped += int64(jump / time.Second)
+	}
+	if confirmed {
+		jumped = 0
+	}
+	if jump > 0 && jumped > int64(farAhead/time.Second) {
+		return code.New(code.TrustTwoPersons, "the anchor moves time by more than 400 days").
+			Want(clock.Format(m.now()), clock.Format(at))
+	}
+	err := m.raise(func(s *Set) error {
+		s.Anchors[keyID], s.Jumped = counter, jumped
+		if jump > 0 {
+			s.Trusted, s.Source = at, "anchor"
+		}
+		if at.After(s.AnchorTime) {
+			s.AnchorTime = at
+		}
+		return nil
+	})
+	m.anchored = true
+	return err
+}
+
+// SetTime takes the word of two persons for the time. It proves nothing and never goes back (code usage).
+func (m *Marks) SetTime(at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := m.now(); at.Before(now) {
+		return code.New(code.BadUsage, "trusted time cannot go back").Want("after "+clock.Format(now), clock.Format(at))
+	}
+	return m.raise(func(s *Set) error {
+		s.Trusted, s.Source = at, "operator"
+		return nil
+	})
+}
+
+// NewTimeEpoch is the way back from a wrong anchor: a root document with a higher time epoch sets the time, back or
+// forth. An epoch that is not higher changes nothing.
+func (m *Marks) NewTimeEpoch(epoch int64, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if epoch <= m.set.TimeEpoch {
+		return nil
+	}
+	m.anchored = false
+	return m.raise(func(s *Set) error {
+		s.TimeEpoch, s.Trusted, s.Source, s.AnchorTime, s.Jumped = epoch, at, "anchor", at, 0
+		return nil
+	})
+}

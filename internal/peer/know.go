@@ -1,0 +1,73 @@
+package peer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"sallyport/internal/clock"
+	"sallyport/internal/code"
+	"sallyport/internal/digest"
+	"sallyport/internal/state"
+)
+
+// Count checks and raises the counter of what (card, receipt, inventory) was taken in from a peer. A counter that is
+// not higher than the last has code counter: what it came with is old or a copy.
+func Count(tx *state.Tx, name, what string, counter int64) error {
+	_, err := Edit(tx, name, func(p *Peer) error {
+		if last := p.Counters[what]; counter <= last {
+			return code.New(code.CounterOld, "%s of peer %q", what, name).Want(fmt.Sprintf("more than %d", last), counter)
+		}
+		p.Counters = maps.Clone(p.Counters)
+		if p.Counters == nil {
+			p.Counters = map[string]int64{}
+		}
+		p.Counters[what] = counter
+		return nil
+	})
+	return err
+}
+
+// Know takes over what a receipt or inventory says about our feeds: each view replaces the one of its feed, except that
+// a receipt or voice, which tells one state only, keeps the other states known to be held. wanted replaces the list
+// (nil: keeps it, an empty one clears it). The caller has checked signature, counter and addressee.
+func Know(tx *state.Tx, name string, at time.Time, views []FeedView, wanted []Wanted) (Peer, error) {
+	return Edit(tx, name, func(p *Peer) error {
+		p.Views = maps.Clone(p.Views)
+		if p.Views == nil {
+			p.Views = map[string]FeedView{}
+		}
+		for _, v := range views {
+			v.At = clock.Format(at)
+			if old, ok := p.Views[v.Feed]; ok && v.From != FromInventory {
+				v.Held = union(v.Held, old.Held)
+			}
+			p.Views[v.Feed] = v
+		}
+		if wanted != nil {
+			p.Wanted = wanted
+		}
+		p.LastContact = clock.Format(at)
+		return nil
+	})
+}
+
+// maxHeld bounds what is remembered of one feed between two inventories; a site keeps five generations and what it holds.
+const maxHeld = 64
+
+func union(newer, older []Held) []Held {
+	all := slices.Clone(newer)
+	for _, h := range older {
+		if !slices.Contains(all, h) && len(all) < maxHeld {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// Knows tells whether the peer is known to hold a state root of one of our feeds, active or not.
+func (p Peer) Knows(feed string, root digest.Digest) bool {
+	v, ok := p.Views[feed]
+	return ok && (v.Active.Root == root || slices.ContainsFunc(v.Held, func(h Held) bool { return h.Root == root }))
+}
