@@ -135,6 +135,7 @@ const (
 	Parked             Code = "parked"
 	Quarantined        Code = "quarantined"
 	TimelineBroken     Code = "timeline"
+	DocumentBad        Code = "document"
 )
 
 var table = []Info{
@@ -271,4 +272,5 @@ var table = []Info{
 	{Parked, Base, 0, "kept, waiting for its base", "Ask for the base or for a full."},
 	{Quarantined, Quarantine, 0, "refused and kept in quarantine", "Write the quarantine number on the medium."},
 	{TimelineBroken, Integrity, 0, "the timeline does not prove", "Keep everything as it is and call an auditor."},
+	{DocumentBad, Integrity, 0, "a signed document contradicts itself", "Do not use it; keep the medium and call the sender."},
 }

@@ -1,0 +1,173 @@
+package export
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sallyport/internal/bundle"
+	"sallyport/internal/code"
+	"sallyport/internal/ident"
+	"sallyport/internal/job"
+	"sallyport/internal/media"
+	"sallyport/internal/peer"
+	"sallyport/internal/seal"
+	"sallyport/internal/state"
+)
+
+// MinVolume is the smallest volume that is cut, in bytes: below it the 4,096 volumes hold next to nothing.
+const MinVolume = 4 << 10
+
+// Request asks for a run. It is kept with the run as it was asked.
+type Request struct {
+	Tenant      string `json:"tenant"`
+	Profile     string `json:"profile"`               // "mirror:full"
+	For         string `json:"for,omitempty"`         // peer name; "" only with Unencrypted
+	To          string `json:"to,omitempty"`          // absolute path of a medium; "" leaves the bundle on the shelf
+	Unencrypted bool   `json:"unencrypted,omitempty"` // for everybody, or clear for one peer
+	Seal        string `json:"seal,omitempty"`        // "" or "age", or "dare" with the AES key shared with the peer
+	VolumeBytes int64  `json:"volumeBytes,omitempty"` // 0: 1 GiB; 4 KiB … 4 GiB − 1
+	AllowEmpty  bool   `json:"allowEmpty,omitempty"`
+	Actor       string `json:"actor,omitempty"`
+}
+
+// Submit checks a request, stores a run as pending and returns its id. Codes: ERR_EXPORT_INVALID_REQUEST naming the
+// field, ERR_EXPORT_PROFILE_NOT_FOUND, ERR_EXPORT_ENCRYPTION_REQUIRED, ERR_EXPORT_EMPTY, not-found for a peer, medium-*.
+func (r *Room) Submit(ctx context.Context, q Request) (string, error) {
+	if k, ok := r.kinds[q.Profile]; ok && k.Profile().Internal {
+		return "", code.New(code.ExportProfile, "profile %.80q is not run by request", q.Profile)
+	}
+	return r.submit(ctx, q)
+}
+
+func (r *Room) submit(ctx context.Context, q Request) (string, error) {
+	k, err := r.check(q)
+	if err != nil {
+		return "", fmt.Errorf("submit run: %w", err)
+	}
+	now := r.Clock.Now()
+	id, err := ident.New(now, r.Random)
+	if err != nil {
+		return "", fmt.Errorf("submit run: %w", err)
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		return "", fmt.Errorf("submit run: %w", err)
+	}
+	p := k.Profile()
+	run := job.Run{
+		ID: id, Tenant: q.Tenant, Kind: p.Kind, Variant: p.Variant, Profile: fmt.Sprintf("%s@r%d", p.Name, p.Revision),
+		By: q.Actor, Request: body, Priority: job.Normal,
+	}
+	if q.For != "" {
+		run.Peers = []string{q.For}
+	}
+	err = r.State.Update(ctx, func(tx *state.Tx) error {
+		if _, err := addressee(tx, q); err != nil {
+			return err
+		}
+		probe := run
+		if err := k.Pin(tx, &probe); err != nil {
+			return err
+		}
+		if err := empty(probe, q); err != nil {
+			return err
+		}
+		got, err := job.Submit(tx, run, now)
+		if err != nil {
+			return err
+		}
+		return r.tell(tx, "export.run.submitted", got, nil)
+	})
+	if err != nil {
+		return "", fmt.Errorf("submit run: %w", err)
+	}
+	r.poke()
+	return id, nil
+}
+
+// check judges everything that needs no transaction.
+func (r *Room) check(q Request) (Kind, error) {
+	k, ok := r.kinds[q.Profile]
+	if !ok {
+		return nil, code.New(code.ExportProfile, "no profile %.80q", q.Profile)
+	}
+	if err := ident.Name(q.Tenant); err != nil {
+		return nil, code.Wrap(code.ExportInvalid, err, "tenant")
+	}
+	if q.For == "" && !q.Unencrypted {
+		return nil, code.New(code.EncryptionRequired, "no addressee: name a peer with --for, or say --unencrypted")
+	}
+	if q.Seal != "" && q.Seal != bundle.SealAge && q.Seal != bundle.SealDare || q.Seal != "" && q.Unencrypted {
+		return nil, code.New(code.ExportInvalid, "seal").Want("age or dare, and not unencrypted", fmt.Sprintf("%.20q", q.Seal))
+	}
+	if q.VolumeBytes != 0 && (q.VolumeBytes < MinVolume || q.VolumeBytes > bundle.MaxVolume) {
+		return nil, code.New(code.ExportInvalid, "volume size").Want(fmt.Sprintf("%d to %d bytes", MinVolume, int64(bundle.MaxVolume)), q.VolumeBytes)
+	}
+	return k, r.checkMedium(q.To)
+}
+
+// checkMedium refuses early what could only fail later: a path that is no medium, is read-only or is our own store.
+func (r *Room) checkMedium(to string) error {
+	if to == "" {
+		return nil
+	}
+	if !filepath.IsAbs(to) {
+		return code.New(code.ExportInvalid, "the medium's path must be absolute").In(to, "")
+	}
+	own, err := filepath.Abs(r.DataDir)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(own, to); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
+		return code.New(code.ExportInvalid, "a medium cannot lie inside the data directory").In(to, "")
+	}
+	m, err := media.Open(to)
+	if err != nil {
+		return err
+	}
+	i, err := m.Info()
+	if err = errors.Join(err, m.Close()); err != nil {
+		return err
+	}
+	if i.ReadOnly {
+		return code.New(code.MediumReadOnly, "").In(to, "")
+	}
+	return nil
+}
+
+// addressee finds the peer a request names and refuses one that cannot read what we would write.
+func addressee(tx *state.Tx, q Request) (*peer.Peer, error) {
+	if q.For == "" {
+		return nil, nil
+	}
+	p, err := peer.Get(tx, q.For)
+	if err != nil {
+		return nil, err
+	}
+	if p.Tenant != q.Tenant {
+		return nil, code.New(code.ExportInvalid, "peer %q is bound to another tenant", q.For).Want(q.Tenant, p.Tenant)
+	}
+	if p.Reads.BundleVersion < 1 {
+		return nil, code.New(code.ReaderTooOld, "peer %q cannot read bundles of version 1", q.For).
+			Do("Put a newer program for it on the medium first, then its new card.")
+	}
+	if q.Unencrypted || q.Seal == bundle.SealDare {
+		return &p, nil
+	}
+	if _, err := seal.ParseRecipient(p.Recipient); err != nil {
+		return nil, code.Wrap(code.EncryptionRequired, err, "recipient of peer %q", q.For)
+	}
+	return &p, nil
+}
+
+func empty(run job.Run, q Request) error {
+	if run.Records == 0 && !q.AllowEmpty {
+		return code.New(code.ExportEmpty, "no record of %q originates here", q.Tenant)
+	}
+	return nil
+}

@@ -1,0 +1,279 @@
+package intake
+
+import (
+	"fmt"
+	"slices"
+
+	"sallyport/internal/approval"
+	"sallyport/internal/attest"
+	"sallyport/internal/clock"
+	"sallyport/internal/code"
+	"sallyport/internal/digest"
+	"sallyport/internal/feed"
+	"sallyport/internal/marks"
+	"sallyport/internal/state"
+	"sallyport/internal/timeline"
+)
+
+// approve writes down who says yes, and refuses while that is not enough people.
+func (im *imports) approve() ([]approval.Grant, error) {
+	if im.res.Plan.Nothing() {
+		return nil, nil
+	}
+	d, err := digest.Parse(im.res.Plan.Digest)
+	if err != nil {
+		return nil, err
+	}
+	special := im.special()
+	var p approval.Plan
+	err = im.State.Update(im.ctx, func(tx *state.Tx) (err error) {
+		at := im.v.time.Trusted
+		p, err = approval.Propose(tx, approval.Plan{
+			Digest: d, Tenant: im.ready[0].peer.Tenant, Kind: "import", Subject: im.res.Plan.subject(), Proposer: im.q.Actor,
+			Need: approval.Need(im.Approvals, special),
+		}, at, im.Expire)
+		if err != nil || p.Need == 0 {
+			return err
+		}
+		p, err = approval.Approve(tx, d, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at)}, at)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("approve plan %s: %w", d.Short(), err)
+	case p.Enough():
+		return p.Grants, nil
+	case special == 2:
+		return nil, code.New(code.FastForward, "").In(im.ready[0].plan.Name, "").Want(fmt.Sprint("two people who approve ", d), len(p.Grants))
+	}
+	return nil, code.New(code.PlanApproval, "a second person must approve plan %s", d)
+}
+
+func (im *imports) role() string {
+	if im.q.Role == "" {
+		return "operator"
+	}
+	return im.q.Role
+}
+
+// subject is what a person sees in a list of approvals.
+func (p Plan) subject() string {
+	if len(p.Bundles) == 1 {
+		return p.Bundles[0].Name
+	}
+	return fmt.Sprintf("%d bundles, first %s", len(p.Bundles), p.Bundles[0].Name)
+}
+
+// accepted is what the transaction of one bundle learns.
+type accepted struct {
+	outcome  feed.Outcome
+	receipt  ReceiptRow
+	decision Decision
+}
+
+// apply makes one prepared bundle part of this appliance: blobs, layers, one transaction, marks.
+func (im *imports) apply(pr *prepared, grants []approval.Grant) error {
+	defer pr.drop()
+	if pr.already() {
+		return im.confirm(pr)
+	}
+	im.progress("commit "+pr.plan.Name, 0, 0)
+	slices.SortFunc(pr.keep, func(a, b digest.Digest) int { return slices.Compare(a[:], b[:]) })
+	pr.keep = slices.Compact(pr.keep)
+	if err := pr.stage.Commit(append(pr.keep, pr.manifest)...); err != nil {
+		return err
+	}
+	proposals, err := im.install(pr)
+	if err != nil {
+		return err
+	}
+	im.FS.Point("import.committed")
+	acc, err := im.transact(pr, proposals, grants)
+	if err != nil {
+		return err
+	}
+	im.FS.Point("import.transaction")
+	if err := im.raise(pr); err != nil {
+		return err
+	}
+	im.FS.Point("import.marks")
+	im.removeLayers(acc.outcome.Dropped)
+	im.done(pr, acc)
+	im.FS.Point("import.done")
+	return nil
+}
+
+// install renames the sealed layers to their names and says what each feed would become.
+func (im *imports) install(pr *prepared) ([]feed.Proposal, error) {
+	m := pr.bundle.Manifest()
+	var list []feed.Proposal
+	for i := range pr.offers {
+		o := &pr.offers[i]
+		if !o.fresh() {
+			continue
+		}
+		file, bytes, err := im.Layers.Install(o.writer, o.meta)
+		o.installed = err == nil
+		if err != nil {
+			return nil, fmt.Errorf("install layer of %s: %w", o.state.Feed, err)
+		}
+		g := feed.Generation{
+			Point: o.point(), Root: o.state.StateRoot, Records: o.state.Records, Counts: o.meta.Counts, Bytes: o.meta.Bytes,
+			Layers:   []feed.Layer{{File: file, Bytes: bytes}},
+			BundleID: pr.bundle.ID(), Manifest: pr.manifest, FeedIndex: i, Signer: pr.bundle.Signer().ID(),
+			GeneratedAt: m.GeneratedAt, AcceptedAt: clock.Format(im.v.time.Trusted),
+		}
+		if a := pr.bundle.Anchor(); a != nil {
+			g.AnchorTime = a.AnchorTime
+		}
+		for _, s := range o.meta.Shards {
+			g.Layers[0].Shards = append(g.Layers[0].Shards, s.Digest)
+		}
+		list = append(list, feed.Proposal{Ref: o.ref, Generation: g})
+	}
+	return list, nil
+}
+
+// transact is the commit point of one bundle.
+func (im *imports) transact(pr *prepared, proposals []feed.Proposal, grants []approval.Grant) (acc accepted, err error) {
+	plan, err := feed.NewPlan(proposals...)
+	if err != nil {
+		return acc, err
+	}
+	counter, err := im.Marks.Issue("own-receipt", im.Self.ID)
+	if err != nil {
+		return acc, err
+	}
+	key, err := im.Keys.Appliance()
+	if err != nil {
+		return acc, err
+	}
+	err = im.State.Update(im.ctx, func(tx *state.Tx) error {
+		acc = accepted{}
+		if err := im.use(tx); err != nil {
+			return err
+		}
+		out, err := feed.Activate(tx, plan, im.v.time.Trusted)
+		if err != nil {
+			return err
+		}
+		acc.outcome, acc.decision = out, Held
+		for _, c := range out.Changes {
+			if c.Decision == feed.Activated {
+				acc.decision = Activated
+			}
+		}
+		return im.book(tx, pr, &acc, counter, grants, key)
+	})
+	return acc, err
+}
+
+// use checks the approval again and marks it used; the first bundle of a plan does it for all.
+func (im *imports) use(tx *state.Tx) error {
+	if im.used {
+		return nil
+	}
+	d, err := digest.Parse(im.res.Plan.Digest)
+	if err != nil {
+		return err
+	}
+	if _, err := approval.Use(tx, d, im.v.time.Trusted); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { im.used = true })
+	return nil
+}
+
+// book writes events, receipt and memory of a bundle that was accepted.
+func (im *imports) book(tx *state.Tx, pr *prepared, acc *accepted, counter int64, grants []approval.Grant, key *attest.Signer) error {
+	im.doubts = nil
+	if err := im.witness(tx, pr.peer.Name, pr.peer.ID, pr.bundle.Manifest().Log); err != nil {
+		return err
+	}
+	events := []timeline.Event{im.event("bundle.import.accepted", pr, nil), im.event("bundle.import."+string(acc.decision), pr, acc.outcome.Changes)}
+	if acc.outcome.Changes == nil {
+		events = events[:1]
+	}
+	im.doubt(events[0].Attrs)
+	for _, ev := range events {
+		if _, err := im.Timeline.Append(tx, ev); err != nil {
+			return err
+		}
+	}
+	receipt, err := im.receipt(tx, pr, acc, counter, grants, key)
+	if err != nil {
+		return err
+	}
+	acc.receipt = receipt
+	if err := receipts.Put(tx, receiptKey(counter), receipt); err != nil {
+		return err
+	}
+	if err := im.remember(tx, pr, counter); err != nil {
+		return err
+	}
+	return acknowledge(tx, pr.peer.ID, pr.bundle.Manifest().Acks, clock.Format(im.v.time.Trusted))
+}
+
+func (im *imports) event(kind string, pr *prepared, changes []feed.Change) timeline.Event {
+	attrs := map[string]string{
+		"bundleId": pr.plan.BundleID, "labelId": pr.plan.LabelID, "peer": pr.peer.Name, "signer": pr.bundle.Signer().ID(), "plan": im.res.Plan.Digest,
+	}
+	for _, c := range changes {
+		attrs["feed/"+c.Ref.Name] = fmt.Sprintf("%d.%d %s %s", c.After.Epoch, c.After.Generation, c.Decision, c.Root)
+	}
+	return timeline.Event{Type: kind, Tenant: pr.peer.Tenant, Actor: im.q.Actor, Subject: "bundle/" + pr.plan.Name, Attrs: attrs}
+}
+
+// raise lifts the marks to what was committed, and takes the bundle's time anchor in.
+func (im *imports) raise(pr *prepared) error {
+	err := im.Marks.Raise(func(s *marks.Set) error {
+		for i := range pr.offers {
+			if o := &pr.offers[i]; o.fresh() {
+				lift(s, o.ref.Key(), marks.Mark{Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("raise marks: %w", err)
+	}
+	return im.anchor(pr)
+}
+
+func lift(s *marks.Set, key string, m marks.Mark) {
+	if old, ok := s.Feeds[key]; !ok || old.Less(m) {
+		s.Feeds[key] = m
+	}
+}
+
+// done writes the outcome down.
+func (im *imports) done(pr *prepared, acc accepted) {
+	pr.done = true
+	pr.plan.Decision = acc.decision
+	im.res.Trust, im.doubts = append(im.res.Trust, im.doubts...), nil
+	im.res.Outcomes = append(im.res.Outcomes, Outcome{
+		Plan: pr.plan, Dir: pr.dir, Decision: acc.decision, Receipt: acc.receipt.Number, Spoken: acc.receipt.Spoken, Sentence: doneSentence(pr.plan, acc),
+	})
+}
+
+// confirm answers a bundle that brought nothing new: with a receipt, unless it has one.
+func (im *imports) confirm(pr *prepared) error {
+	counter, err := im.Marks.Issue("own-receipt", im.Self.ID)
+	if err != nil {
+		return err
+	}
+	key, err := im.Keys.Appliance()
+	if err != nil {
+		return err
+	}
+	acc := accepted{decision: pr.plan.Decision}
+	err = im.State.Update(im.ctx, func(tx *state.Tx) error { return im.book(tx, pr, &acc, counter, nil, key) })
+	if err != nil {
+		return err
+	}
+	if err := im.anchor(pr); err != nil {
+		return err
+	}
+	im.done(pr, acc)
+	return nil
+}

@@ -1,0 +1,123 @@
+// Package intake is the room where bundles come in: it finds them on a medium, has the gate verify them, plans, and applies.
+//
+// Data: nothing of its own but D/quarantine/<tenant>/<time>-<reason>-<id>/ (label, log, reason of what was refused and kept).
+// Bodies go to the content store, indexes to D/layers/<feed>/, everything else into the one state transaction: feeds and
+// generations (ledger feed), cards, roots and receipts (ledger peer), approvals, the timeline.
+//
+// Order, for each bundle in order of creation: label, space reserved, the gate with its bytes streaming into a staging area
+// of the store, layers built and checked in staging, plan, approval by the plan's digest; then the blobs are committed, the
+// layers renamed into place, one transaction flips every feed of the bundle and signs the receipt, and the marks are raised.
+// A crash before the transaction leaves staging (dropped at start) and orphan blobs and layers (removed at start or swept);
+// a crash after it leaves marks that start-up raises from the feeds again. A refusal leaves its event and, where it is
+// kept, its quarantine entry.
+package intake
+
+// Request asks for an import of what is on a medium for this appliance.
+type Request struct {
+	Path     string // the stick's root, its sallyport folder, a bundle directory, or any directory above one
+	Approve  string // digest of the plan that was approved, "" when none was
+	Yes      bool   // approve whatever the plan says
+	PlanOnly bool   // never apply, whatever Yes and Approve say
+	Actor    string // who asks, for the timeline and the approval: "uid:0", a name
+	Role     string // of the actor; "" is operator
+}
+
+// Progress hears how far a long step has come; it may be nil. Total is 0 while it is not known.
+type Progress func(step string, done, total int64)
+
+// Decision is what became of a bundle, in the words of a receipt.
+type Decision string
+
+// The decisions. Skipped ones are never in a receipt.
+const (
+	Planned       Decision = "planned"
+	Activated     Decision = "activated"
+	Held          Decision = "held"
+	AlreadyActive Decision = "already-active"
+	AlreadyHeld   Decision = "already-held"
+	Applied       Decision = "applied" // an outbound bundle was taken in
+	Refused       Decision = "refused"
+	Quarantined   Decision = "quarantined"
+	Skipped       Decision = "skipped" // for someone else, or a copy that was not finished
+)
+
+// FeedPlan is what one bundle would do to one feed.
+type FeedPlan struct {
+	Feed       string   `json:"feed"`
+	Origin     string   `json:"origin"`
+	OriginName string   `json:"originName,omitempty"`
+	Tenant     string   `json:"tenant"`
+	Epoch      int64    `json:"epoch"`
+	Generation int64    `json:"generation"`
+	Before     int64    `json:"before"` // active generation, 0: none
+	BeforeRoot string   `json:"beforeRoot,omitempty"`
+	AfterRoot  string   `json:"afterRoot"`
+	Decision   Decision `json:"decision"`
+	Added      int64    `json:"added"`
+	Changed    int64    `json:"changed"`
+	Removed    int64    `json:"removed"`
+	Unchanged  int64    `json:"unchanged"`
+	Records    int64    `json:"records"`
+}
+
+// BundlePlan is the part of a plan about one bundle.
+type BundlePlan struct {
+	Name          string     `json:"name"`
+	Kind          string     `json:"kind"`
+	Variant       string     `json:"variant"`
+	BundleID      string     `json:"bundleId"`
+	LabelID       string     `json:"labelId"`
+	From          string     `json:"from"`   // name of the appliance that signed it
+	Signer        string     `json:"signer"` // nine words of the signing key
+	Decision      Decision   `json:"decision"`
+	Feeds         []FeedPlan `json:"feeds,omitempty"`
+	Bytes         int64      `json:"bytes"` // outer bytes on the medium
+	Space         int64      `json:"space"` // bytes the store will need
+	CreatedAt     string     `json:"createdAt"`
+	DataTime      string     `json:"dataTime"` // generatedAt of the manifest
+	AgeSeconds    int64      `json:"ageSeconds"`
+	NeedsApproval string     `json:"needsApproval,omitempty"` // why an approval is needed even where approvals are off
+}
+
+// Plan is what an import would do, before it does it.
+type Plan struct {
+	Digest  string       `json:"digest"` // approvals bind to this
+	Bundles []BundlePlan `json:"bundles"`
+	Bytes   int64        `json:"bytes"`
+	Space   int64        `json:"space"`
+}
+
+// Outcome is what became of one bundle of the medium.
+type Outcome struct {
+	Plan       BundlePlan `json:"plan"`
+	Dir        string     `json:"dir"`
+	Decision   Decision   `json:"decision"`
+	Code       string     `json:"code,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Next       string     `json:"next,omitempty"`
+	Sentence   string     `json:"sentence"`             // one sentence for people
+	Quarantine string     `json:"quarantine,omitempty"` // Q-n
+	Receipt    string     `json:"receipt,omitempty"`    // R-nnnn
+	Spoken     string     `json:"spoken,omitempty"`     // six words to read over the telephone, where no receipt may leave
+	Unlisted   []string   `json:"unlisted,omitempty"`   // files beside the volumes that are not part of this bundle; foreign
+	Err        error      `json:"-"`
+}
+
+// TrustChange is a change of trust seen on the medium, or a reason for doubt; an import never applies one.
+type TrustChange struct {
+	Peer     string `json:"peer"`
+	What     string `json:"what"` // "root", "card", "time", "timeline"
+	Old      string `json:"old,omitempty"`
+	New      string `json:"new,omitempty"`
+	Sentence string `json:"sentence"`
+}
+
+// Result is everything an import found and did.
+type Result struct {
+	Plan     Plan          `json:"plan"`
+	Applied  bool          `json:"applied"`
+	Outcomes []Outcome     `json:"outcomes"`
+	Trust    []TrustChange `json:"trust,omitempty"`
+	Cards    []string      `json:"cards,omitempty"` // names of peers whose newer card was recorded
+	Sentence string        `json:"sentence"`
+}

@@ -1,0 +1,124 @@
+package intake
+
+import (
+	"fmt"
+	"time"
+
+	"sallyport/internal/code"
+	"sallyport/internal/digest"
+	"sallyport/internal/marks"
+	"sallyport/internal/peer"
+	"sallyport/internal/root"
+	"sallyport/internal/seal"
+	"sallyport/internal/state"
+	"sallyport/internal/verify"
+)
+
+// circle is everyone this appliance trusts, read once per operation together with the keys that open and the time.
+type circle struct {
+	peers  map[digest.Digest]peer.Peer     // by root id
+	roots  map[digest.Digest]*root.Trusted // newest accepted version, by root id
+	own    *root.Trusted
+	ids    []seal.Identity
+	dare   []seal.DareKey
+	time   marks.Reading
+	selfID string
+}
+
+// circle reads peers, roots, keys and the time of one operation.
+func (r *Room) circle() (*circle, error) {
+	c := &circle{peers: map[digest.Digest]peer.Peer{}, roots: map[digest.Digest]*root.Trusted{}, time: r.Marks.Now(), selfID: r.Self.ID}
+	err := r.State.View(func(tx *state.Tx) error {
+		list, err := peer.List(tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			t, err := chain(p.Roots)
+			if err != nil {
+				return fmt.Errorf("trust root of peer %s: %w", p.Name, err)
+			}
+			c.peers[t.ID()], c.roots[t.ID()] = p, t
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read peers: %w", err)
+	}
+	if c.own, err = chain(r.Self.Roots); err != nil {
+		return nil, fmt.Errorf("own trust root: %w", err)
+	}
+	if c.ids, err = r.Keys.Identities(); err != nil {
+		return nil, err
+	}
+	if c.dare, err = r.Keys.DareKeys(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// chain accepts the envelopes of one trust root, version 1 first. They were accepted before, so dates are not judged again.
+func chain(envelopes [][]byte) (*root.Trusted, error) {
+	if len(envelopes) == 0 {
+		return nil, code.New(code.RootUnknown, "no trust root is stored")
+	}
+	t, err := root.First(envelopes[0], time.Time{})
+	for _, e := range envelopes[1:] {
+		if err != nil {
+			return nil, err
+		}
+		t, err = t.Next(e, time.Time{})
+	}
+	return t, err
+}
+
+// gate are the options for papers and bundles of peers.
+func (c *circle) gate() verify.Options {
+	o := verify.Options{Identities: c.ids, Dare: c.dare, Now: c.time.Trusted, Audience: c.selfID}
+	for _, t := range c.roots {
+		o.Trust.Roots = append(o.Trust.Roots, t)
+	}
+	return o
+}
+
+// labels are the options for labels: our own are recognised too, so that a hub knows its own bundles on a stick.
+func (c *circle) labels() verify.Options {
+	o := c.gate()
+	o.Trust.Roots = append(o.Trust.Roots, c.own)
+	return o
+}
+
+// only are the options for papers of one peer.
+func (c *circle) only(t *root.Trusted) verify.Options {
+	o := c.gate()
+	o.Trust.Roots = []*root.Trusted{t}
+	return o
+}
+
+// of finds the peer that pins a root.
+func (c *circle) of(t *root.Trusted) (peer.Peer, error) {
+	if t != nil {
+		if p, ok := c.peers[t.ID()]; ok {
+			return p, nil
+		}
+	}
+	return peer.Peer{}, code.New(code.RootUnknown, "")
+}
+
+// byID finds a peer by its appliance id.
+func (c *circle) byID(id string) (peer.Peer, bool) {
+	for _, p := range c.peers {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return peer.Peer{}, false
+}
+
+// issued is the time written on what we sign: the wall clock, unless it cannot be right.
+func issued(t marks.Reading) time.Time {
+	if t.Suspect {
+		return t.Trusted
+	}
+	return t.Wall
+}
