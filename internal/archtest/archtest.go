@@ -23,7 +23,7 @@ import (
 // Module is the module path.
 const Module = "sallyport"
 
-// Bands lists the packages of each band, bottom first. In bands 1 and 2 a package may import one named before it.
+// Bands lists the packages of each band, bottom first. In bands 0, 1 and 2 a package may import one named before it.
 var Bands = [][]string{
 	0:  {"digest", "ident", "units", "clock", "code", "durable"},
 	1:  {"canon", "attest", "seal", "pack", "record", "root", "bundle", "reach", "policy", "config", "wire"},
@@ -57,6 +57,7 @@ var Doors = map[string][]string{
 	"github.com/CycloneDX/cyclonedx-go":                 {"record"},
 	"golang.org/x/mod":                                  {"timeline"},
 	"github.com/prometheus/client_golang":               {"metrics"},
+	"github.com/prometheus/common":                      {"metrics"},
 	"github.com/coreos/go-systemd/v22":                  {"daemon"},
 	"github.com/oklog/ulid/v2":                          {"ident"},
 	"github.com/dustin/go-humanize":                     {"units"},
@@ -167,7 +168,7 @@ func MayImport(from, to string) error {
 	switch {
 	case tb < fb, path.Dir(from) == to:
 		return nil
-	case tb == fb && (fb == 1 || fb == 2) && tp < fp:
+	case tb == fb && fb <= 2 && tp < fp:
 		return nil
 	case strings.HasPrefix(to, from+"/"):
 		return nil // a room and the kinds below it

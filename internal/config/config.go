@@ -11,7 +11,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -211,11 +211,14 @@ func loopback(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
+	host, port, ok := strings.Cut(s, "]:") // [::1]:8080
+	if host = strings.TrimPrefix(host, "["); !ok {
+		host, port, ok = strings.Cut(s, ":")
+	}
+	if !ok || port == "" {
 		return "", fmt.Errorf("%.80q: want host:port", s)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return "", fmt.Errorf("%.80q: want an address of this machine alone, like 127.0.0.1:%s", s, port)
 	}
 	return s, nil

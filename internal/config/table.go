@@ -39,7 +39,10 @@ func settings() []setting {
 			func(c *Config, v string) (err error) { c.Reserve, err = units.ParseSize(v); return }},
 		{"log.level", "info", "debug, info, warn or error",
 			func(c *Config) string { return c.LogLevel },
-			func(c *Config, v string) (err error) { c.LogLevel, err = oneOf(v, "debug", "info", "warn", "error"); return }},
+			func(c *Config, v string) (err error) {
+				c.LogLevel, err = oneOf(v, "debug", "info", "warn", "error")
+				return
+			}},
 		{"log.format", "auto", "auto (text on a terminal, else JSON), json or text",
 			func(c *Config) string { return c.LogFormat },
 			func(c *Config, v string) (err error) { c.LogFormat, err = oneOf(v, "auto", "json", "text"); return }},

@@ -109,8 +109,11 @@ func TestVerifyVerdicts(t *testing.T) {
 		{0, verifiedLine, []string{"trust root"}, []string{s.dir, "--key-words", s.w.Hub.Root.Words(), "--identity", s.age}},
 		{13, intactLine, []string{"not-for-us", "not encrypted for the identity"}, []string{s.dir, "--key", s.pub, "--identity", strangerAge}},
 		{7, "NOT VERIFIED: signed by a key that is not trusted here: (" + words + "). Do not import. Nothing was changed.\n", []string{"next:", "signer-unknown"}, []string{s.dir, "--key", stranger}},
-		{7, "NOT VERIFIED: the signer was not checked. Do not import. Nothing was changed.\n",
-			[]string{words, `SIGNER NOT CHECKED: compare these words with your paper, then run again with --key-words "` + words + `"`}, []string{s.dir}},
+		{
+			7, "NOT VERIFIED: the signer was not checked. Do not import. Nothing was changed.\n",
+			[]string{words, `SIGNER NOT CHECKED: compare these words with your paper, then run again with --key-words "` + words + `"`},
+			[]string{s.dir},
+		},
 	} {
 		want(t, c.status, c.first, c.texts, append([]string{"verify"}, c.args...)...)
 	}
@@ -242,8 +245,16 @@ func TestUsage(t *testing.T) {
 		status int
 		args   []string
 	}{
-		{0, []string{"help"}}, {0, []string{"version"}}, {0, []string{"verify", "--help"}}, {2, nil}, {2, []string{"frobnicate"}}, {2, []string{"verify"}},
-		{2, []string{"verify", "a", "b"}}, {2, []string{"verify", "a", "--nonsense"}}, {4, []string{"verify", "/nowhere/at/all"}}, {2, []string{"extract", "a"}},
+		{0, []string{"help"}},
+		{0, []string{"version"}},
+		{0, []string{"verify", "--help"}},
+		{2, nil},
+		{2, []string{"frobnicate"}},
+		{2, []string{"verify"}},
+		{2, []string{"verify", "a", "b"}},
+		{2, []string{"verify", "a", "--nonsense"}},
+		{4, []string{"verify", "/nowhere/at/all"}},
+		{2, []string{"extract", "a"}},
 		{2, []string{"verify", "a", "--key", "x", "--root", "y"}},
 	} {
 		if status, out, errs := mirror(t, c.args...); status != c.status {

@@ -136,8 +136,13 @@ func (it *item) speaker(s *verify.Signed) (string, error) {
 // paperName is what a payload type is called.
 func paperName(payloadType string) string {
 	for _, n := range []struct{ t, name string }{
-		{attest.TypeCard, "card"}, {attest.TypeReceipt, "receipt"}, {attest.TypeInventory, "inventory"},
-		{attest.TypeAnchor, "anchor"}, {attest.TypeRoot, "root"}, {attest.TypeManifest, "manifest"}, {attest.TypeLabel, "label"},
+		{attest.TypeCard, "card"},
+		{attest.TypeReceipt, "receipt"},
+		{attest.TypeInventory, "inventory"},
+		{attest.TypeAnchor, "anchor"},
+		{attest.TypeRoot, "root"},
+		{attest.TypeManifest, "manifest"},
+		{attest.TypeLabel, "label"},
 	} {
 		if n.t == payloadType {
 			return n.name

@@ -2,20 +2,14 @@ package courier
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"sallyport/internal/attest"
-	"sallyport/internal/bundle"
 	"sallyport/internal/code"
 	"sallyport/internal/root"
 	"sallyport/internal/seal"
@@ -123,91 +117,6 @@ func (tr *trust) fromRoots(names []string, t *tree) error {
 	return nil
 }
 
-// rootFiles reads one trust root, or every *.root.json of a directory. A file of a later version brings its predecessors
-// along when they lie beside it.
-func rootFiles(name string) ([][]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, missing(name, err)
-	}
-	dir, only := name, ""
-	if !info.IsDir() {
-		dir, only = filepath.Dir(name), strings.SplitN(filepath.Base(name), ".", 2)[0]
-	}
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, missing(dir, err)
-	}
-	var envs [][]byte
-	for _, e := range list {
-		full := filepath.Join(dir, e.Name())
-		sibling := strings.HasSuffix(strings.ToLower(e.Name()), ".root.json") && (only == "" || strings.HasPrefix(e.Name(), only+"."))
-		if !sibling && full != filepath.Clean(name) {
-			continue
-		}
-		if len(envs) > filesMax {
-			return nil, code.New(code.RootMany, "").In(dir, "").Want(filesMax, "more")
-		}
-		b, err := readSmall(full, rootMax)
-		if err != nil {
-			return nil, err
-		}
-		envs = append(envs, b)
-	}
-	if len(envs) == 0 {
-		return nil, code.New(code.Missing, "no trust root in this directory").In(name, "")
-	}
-	return envs, nil
-}
-
-// chains builds trusted roots from their documents: every version 1 begins one, every other must follow.
-func chains(envs [][]byte) ([]*root.Trusted, error) {
-	var roots []*root.Trusted
-	var later [][]byte
-	for _, env := range envs {
-		t, err := root.First(env, time.Time{})
-		switch {
-		case err == nil:
-			roots = append(roots, t)
-		case code.Of(err) == code.RootGap:
-			later = append(later, env)
-		default:
-			return nil, err
-		}
-	}
-	for len(later) > 0 {
-		var next []*root.Trusted
-		rest := later[:0]
-		var why error
-		for _, env := range later {
-			i, t, err := successor(roots, env)
-			if err != nil {
-				rest, why = append(rest, env), err
-				continue
-			}
-			roots[i], next = t, append(next, t)
-		}
-		if later = rest; len(next) == 0 {
-			return nil, why
-		}
-	}
-	return roots, nil
-}
-
-func successor(roots []*root.Trusted, env []byte) (int, *root.Trusted, error) {
-	var why error = code.New(code.RootGap, "its version 1 is not here")
-	for i, r := range roots {
-		t, err := r.Next(env, time.Time{})
-		if err == nil {
-			return i, t, nil
-		}
-		if code.Of(err) != code.RootUnknown {
-			why = err
-		}
-	}
-	return 0, nil, why
-}
-
 // fromWords believes what lies on the medium if, and only if, its fingerprint is the one on the person's paper.
 func (tr *trust) fromWords(words string) error {
 	for _, r := range tr.medium.roots {
@@ -284,95 +193,6 @@ func (tr *trust) follow() {
 			}
 		}
 	}
-}
-
-// signerOf finds the key of an envelope among those on the medium, to show its words. It proves nothing.
-func (c candidates) signerOf(keyIDs []string) *attest.Key {
-	for _, k := range c.keys {
-		if slices.Contains(keyIDs, k.ID()) {
-			return k
-		}
-	}
-	return nil
-}
-
-// candidates collects the public keys and roots that lie on the medium. What cannot be read or parsed is left out.
-func (t *tree) candidates() (c candidates) {
-	if t.medium == nil {
-		return c
-	}
-	names := slices.Clone(t.medium.Roots)
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(versionIn(a), versionIn(b)) })
-	var envs [][]byte
-	for _, name := range names[:min(len(names), rootsMax)] {
-		if b, err := t.read(name, rootMax); err == nil {
-			envs = append(envs, b)
-		}
-	}
-	c.roots = gather(envs)
-	add := func(k *attest.Key, err error) {
-		if err == nil && !slices.ContainsFunc(c.keys, k.Equal) {
-			c.keys = append(c.keys, k)
-		}
-	}
-	for _, name := range t.medium.Pubs[:min(len(t.medium.Pubs), filesMax)] {
-		if b, err := t.read(name, keyMax); err == nil {
-			add(attest.ParseKey(b))
-		}
-	}
-	for _, r := range c.roots {
-		for _, k := range r.All() {
-			add(k, nil)
-		}
-	}
-	for _, name := range t.medium.Cards[:min(len(t.medium.Cards), filesMax)] {
-		for _, k := range t.cardKeys(name) {
-			add(attest.ParseKeyText(k.Public))
-		}
-	}
-	return c
-}
-
-// gather builds what chains it can, in the order given, and drops the rest: nothing here is believed yet.
-func gather(envs [][]byte) []*root.Trusted {
-	var roots []*root.Trusted
-	for _, env := range envs {
-		if t, err := root.First(env, time.Time{}); err == nil {
-			roots = append(roots, t)
-		} else if i, t, err := successor(roots, env); err == nil {
-			roots[i] = t
-		}
-	}
-	return roots
-}
-
-// versionIn is the N of <id>.N.root.json: the order to try them in, believed by nobody.
-func versionIn(name string) int {
-	parts := strings.Split(path.Base(name), ".")
-	if len(parts) != 4 {
-		return 0
-	}
-	n, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func (t *tree) cardKeys(name string) []bundle.CardKey {
-	b, err := t.read(name, rootMax)
-	if err != nil {
-		return nil
-	}
-	claim, err := attest.Inspect(b)
-	if err != nil || claim.Type != attest.TypeCard {
-		return nil
-	}
-	card, err := bundle.ParseCard(claim.Payload)
-	if err != nil {
-		return nil
-	}
-	return card.Keys
 }
 
 // identities reads the secret keys that were named.

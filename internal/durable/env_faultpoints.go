@@ -5,7 +5,6 @@ package durable
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,7 +61,7 @@ func (e *envHook) hook(op Op) Verdict {
 	defer e.mu.Unlock()
 	if e.trace != "" {
 		if f, err := os.OpenFile(e.trace, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
-			fmt.Fprintf(f, "%s %s\n", op.Verb, filepath.Base(op.Path))
+			fmt.Fprintf(f, "%s %s\n", op.Verb, op.Path)
 			f.Close()
 		}
 	}

@@ -134,8 +134,10 @@ func (p *Plan) cut(l *bundle.Label, b *Bundle) {
 	total := int((int64(len(outer)) + size - 1) / size)
 	for n := 1; n <= total; n++ {
 		piece := outer[int64(n-1)*size : min(int64(n)*size, int64(len(outer)))]
-		l.Volumes = append(l.Volumes, bundle.Volume{N: int64(n), Name: bundle.VolumeName(l.Name, bundle.PayloadSuffix(l.Sealed.Mode), n, total),
-			Bytes: int64(len(piece)), Digest: digest.Of(piece)})
+		l.Volumes = append(l.Volumes, bundle.Volume{
+			N: int64(n), Name: bundle.VolumeName(l.Name, bundle.PayloadSuffix(l.Sealed.Mode), n, total),
+			Bytes: int64(len(piece)), Digest: digest.Of(piece),
+		})
 		b.pieces[l.Volumes[n-1].Name] = slices.Clone(piece)
 	}
 }

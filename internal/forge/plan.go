@@ -189,8 +189,10 @@ func (p *Plan) front(payload []byte) ([]Member, error) {
 		return nil, err
 	}
 	return []Member{
-		{Name: "signatures/export.dsse.json", Body: env}, {Name: p.Kind + "/export.json", Body: payload},
-		{Name: "signatures/export.sig", Body: sig}, {Name: "signatures/export.sigstore.json", Body: store},
+		{Name: "signatures/export.dsse.json", Body: env},
+		{Name: p.Kind + "/export.json", Body: payload},
+		{Name: "signatures/export.sig", Body: sig},
+		{Name: "signatures/export.sigstore.json", Body: store},
 	}, nil
 }
 

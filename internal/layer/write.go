@@ -20,7 +20,7 @@ import (
 const (
 	batch       = 5000
 	fillPercent = 1.0
-	spillBytes  = 8 << 20
+	spillBytes  = 4 << 20
 )
 
 // Writer builds one layer. Not for concurrent use. It ends with Seal and Dir.Install, or with Abort, which may always follow.

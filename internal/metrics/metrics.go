@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/common/expfmt"
 )
 
 // Gauges are read at each scrape.
@@ -107,16 +106,25 @@ func (s *Set) Handler() http.Handler {
 
 // Text is the scrape as text, for `sallyport metrics`.
 func (s *Set) Text() (string, error) {
-	families, err := s.registry.Gather()
+	req, err := http.NewRequest(http.MethodGet, "/metrics", nil)
 	if err != nil {
 		return "", fmt.Errorf("metrics: %w", err)
 	}
-	var b strings.Builder
-	enc := expfmt.NewEncoder(&b, expfmt.NewFormat(expfmt.TypeTextPlain))
-	for _, f := range families {
-		if err := enc.Encode(f); err != nil {
-			return "", fmt.Errorf("metrics: %w", err)
-		}
+	p := &page{header: http.Header{}, status: http.StatusOK}
+	s.Handler().ServeHTTP(p, req)
+	if p.status != http.StatusOK {
+		return "", fmt.Errorf("metrics: %s", strings.TrimSpace(p.text.String()))
 	}
-	return b.String(), nil
+	return p.text.String(), nil
 }
+
+// page keeps a scrape in memory.
+type page struct {
+	header http.Header
+	status int
+	text   strings.Builder
+}
+
+func (p *page) Header() http.Header         { return p.header }
+func (p *page) WriteHeader(status int)      { p.status = status }
+func (p *page) Write(b []byte) (int, error) { return p.text.Write(b) }

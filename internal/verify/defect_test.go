@@ -143,8 +143,10 @@ func defects() []defect {
 		}, nil, code.WrongAudience},
 
 		// dates
-		{"expired", manifest(func(m *bundle.Manifest) { m.NotAfter = clock.Format(forge.Epoch().Add(time.Minute)) }),
-			func(_ *forge.World, o *verify.Options) { o.Now = forge.Epoch().Add(time.Hour) }, code.Expired},
+		{
+			"expired", manifest(func(m *bundle.Manifest) { m.NotAfter = clock.Format(forge.Epoch().Add(time.Minute)) }),
+			func(_ *forge.World, o *verify.Options) { o.Now = forge.Epoch().Add(time.Hour) }, code.Expired,
+		},
 		{"expired by its own anchor", func(w *forge.World, p *forge.Plan) {
 			p.Anchor, _ = w.Hub.AnchorAt(forge.Epoch().Add(time.Hour))
 			p.Manifest = func(m *bundle.Manifest) { m.NotAfter = clock.Format(forge.Epoch().Add(time.Minute)) }

@@ -47,7 +47,7 @@ func TestEveryByteCounts(t *testing.T) {
 			for j := range jobs {
 				fsys := b.FS()
 				fsys[j.file] = &fstest.MapFile{Data: j.body, Mode: 0o644}
-				if err := outerAndInner(fsys, b.Dir, o, j.at%16 == 0); err != nil {
+				if err := outerAndInner(fsys, b.Dir, o, j.at%32 == 0); err != nil {
 					t.Errorf("%s: %s at %d: %v", j.file, j.what, j.at, err)
 				}
 			}
@@ -111,7 +111,7 @@ func TestEveryInnerByteCounts(t *testing.T) {
 	w := world(t)
 	plan := forge.Plan{From: w.Hub, Feeds: []forge.Feed{{Name: "f", Generation: 1, Epoch: 1, Lines: 2}}}
 	b := build(t, plan)
-	step := 23
+	step := 47
 	if testing.Short() {
 		step = 211
 	}

@@ -339,10 +339,16 @@ func TestDocument(t *testing.T) {
 		env  []byte
 		want code.Code
 	}{
-		{"card", w.Hub.CardEnv, ""}, {"anchor", anchor, ""}, {"root", w.Hub.RootEnv, ""}, {"next root", root2, ""},
-		{"card of a stranger", w.Stranger.CardEnv, code.SignerUnknown}, {"root of a stranger", w.Stranger.RootEnv, code.RootUnknown},
-		{"card by the bundle key", byBundleKey, code.KeyRole}, {"card with a space", append(slices.Clone(w.Hub.CardEnv), ' '), code.NotCanonical},
-		{"label", label.Files[find(label.Files, label.Dir, ".label.json")], code.PayloadType}, {"manifest", label.Members[0].Body, code.PayloadType},
+		{"card", w.Hub.CardEnv, ""},
+		{"anchor", anchor, ""},
+		{"root", w.Hub.RootEnv, ""},
+		{"next root", root2, ""},
+		{"card of a stranger", w.Stranger.CardEnv, code.SignerUnknown},
+		{"root of a stranger", w.Stranger.RootEnv, code.RootUnknown},
+		{"card by the bundle key", byBundleKey, code.KeyRole},
+		{"card with a space", append(slices.Clone(w.Hub.CardEnv), ' '), code.NotCanonical},
+		{"label", label.Files[find(label.Files, label.Dir, ".label.json")], code.PayloadType},
+		{"manifest", label.Members[0].Body, code.PayloadType},
 		{"nothing", nil, code.EnvelopeBad},
 	} {
 		s, err := verify.Document(c.env, o)

@@ -6,10 +6,9 @@ import (
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/forge"
+	"sallyport/internal/root"
 	"sallyport/internal/seal"
 	"sallyport/internal/verify"
-
-	"sallyport/internal/root"
 )
 
 func world(t *testing.T) *forge.World {

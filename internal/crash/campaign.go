@@ -1,0 +1,81 @@
+package crash
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// Cell is one operation and one fault.
+type Cell struct {
+	Operation *Operation
+	Fault     Fault
+}
+
+// Cells lists all there are.
+func (r *Rig) Cells() (all []Cell) {
+	for _, o := range r.Operations {
+		for _, f := range Faults(o.Trace) {
+			all = append(all, Cell{o, f})
+		}
+	}
+	return all
+}
+
+// Pick chooses kills and other faults by a seed, spread evenly over the operations.
+func Pick(all []Cell, seed uint64, kills, faults int) (some []Cell) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	all = slices.Clone(all)
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, kill := range []bool{true, false} {
+		want := map[bool]int{true: kills, false: faults}[kill]
+		taken := map[Cell]bool{}
+		for want > 0 {
+			before, round := want, map[*Operation]bool{}
+			for _, c := range all {
+				if want > 0 && c.Fault.Kill() == kill && !taken[c] && !round[c.Operation] {
+					taken[c], round[c.Operation] = true, true
+					some, want = append(some, c), want-1
+				}
+			}
+			if want == before {
+				break // there are no more
+			}
+		}
+	}
+	return some
+}
+
+// RunAll runs cells, two daemons at a time, and reports each as it ends. It stops at the rig's own first trouble.
+func (r *Rig) RunAll(ctx context.Context, cells []Cell, report func(Outcome)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan Cell)
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	for range 2 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for c := range queue {
+				out, err := r.Run(ctx, c.Operation, c.Fault, nil)
+				mu.Lock()
+				if err != nil {
+					cancel(err)
+				} else {
+					report(out)
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	for _, c := range cells {
+		if ctx.Err() == nil {
+			queue <- c
+		}
+	}
+	close(queue)
+	wait.Wait()
+	return context.Cause(ctx)
+}

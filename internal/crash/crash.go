@@ -1,0 +1,130 @@
+// Package crash ends a real daemon at every place where it could end, and looks at what is left.
+//
+// Data, below one scratch directory, made by a test and removed with it:
+//
+//	bin/sallyport            the program with the fault seam (build tag faultpoints)
+//	in/                      made-up evidence
+//	story/<operation>/       where every cell of an operation begins: d (a data directory), medium (a stick)
+//	cells/<n>/               a copy of it, for one cell: d, medium, trace
+//
+// Order: the story is told once without faults; each operation is then run once more under a trace, which lists the named
+// points and durable steps there are and gives what must come out. A cell is one operation and one fault: copy, serve with
+// the fault, drive over the socket and note what was acknowledged, wait for the end, look at the medium, serve again
+// without the fault, compare, do the same operation again, stop, and audit the data directory file by file. A crash of the
+// rig itself leaves a scratch directory and perhaps a daemon on it.
+package crash
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Class says how bad a finding is.
+type Class string
+
+// The classes. Lost and Half are what must never be; Other is every other broken promise.
+const (
+	Lost  Class = "acknowledged and lost"
+	Half  Class = "half applied"
+	Other Class = "other"
+)
+
+// Finding is one thing that should not be.
+type Finding struct {
+	Class Class
+	What  string
+}
+
+func (f Finding) String() string { return string(f.Class) + ": " + f.What }
+
+// findings gathers them. The zero value is ready.
+type findings []Finding
+
+func (f *findings) add(c Class, format string, args ...any) {
+	*f = append(*f, Finding{c, fmt.Sprintf(format, args...)})
+}
+
+// check adds an error as Other.
+func (f *findings) check(what string, err error) {
+	if err != nil {
+		f.add(Other, "%s: %v", what, err)
+	}
+}
+
+// Fault is what goes wrong in a cell. The zero value is nothing.
+type Fault struct {
+	Point string // kill at the At-th visit of this point; "": at a durable step
+	At    int    // from 1
+	How   string // of a step: "kill", "lose", "keep"
+}
+
+// Kill tells whether the process ends on the spot.
+func (f Fault) Kill() bool { return f.Point != "" || f.How == "kill" }
+
+func (f Fault) String() string {
+	switch {
+	case f.Point != "":
+		return fmt.Sprintf("kill at %s visit %d", f.Point, f.At)
+	case f.How != "":
+		return fmt.Sprintf("%s step %d", f.How, f.At)
+	}
+	return "nothing"
+}
+
+// env is how the program is told.
+func (f Fault) env() []string {
+	switch {
+	case f.Point != "":
+		return []string{"SALLYPORT_KILL=" + f.Point + ":" + strconv.Itoa(f.At)}
+	case f.How != "":
+		return []string{fmt.Sprintf("SALLYPORT_FAULT=*:%d:%s", f.At, f.How)}
+	}
+	return nil
+}
+
+// Step is one line of a trace: a durable step, or a point passed.
+type Step struct{ Verb, Path string }
+
+func (s Step) String() string { return s.Verb + " " + s.Path }
+
+// steps parses a trace.
+func steps(trace string) (all []Step) {
+	for line := range strings.Lines(trace) {
+		verb, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		all = append(all, Step{verb, path})
+	}
+	return all
+}
+
+// Faults lists every fault a trace has room for: a kill at every visit of every point, and each durable step lost, kept
+// and killed at.
+func Faults(trace []Step) (all []Fault) {
+	visits, n := map[string]int{}, 0
+	for _, s := range trace {
+		if s.Verb == "point" {
+			visits[s.Path]++
+			all = append(all, Fault{Point: s.Path, At: visits[s.Path]})
+			continue
+		}
+		n++
+		for _, how := range []string{"kill", "lose", "keep"} {
+			all = append(all, Fault{At: n, How: how})
+		}
+	}
+	return all
+}
+
+// struck finds the step that a fault met in the trace of its own run.
+func struck(f Fault, trace []Step) (Step, bool) {
+	n := 0
+	for _, s := range trace {
+		if (f.Point == "") != (s.Verb != "point") || f.Point != "" && s.Path != f.Point {
+			continue
+		}
+		if n++; n == f.At {
+			return s, true
+		}
+	}
+	return Step{}, false
+}

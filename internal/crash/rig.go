@@ -1,0 +1,324 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sallyport/internal/keyring"
+	"sallyport/internal/root"
+	"sallyport/internal/verify"
+
+	"sallyport/internal/durable"
+)
+
+// Rig runs cells below one scratch directory. Safe for concurrent use after New.
+type Rig struct {
+	Operations []*Operation
+
+	dir     string
+	program string
+	gate    verify.Options // believes hub and site, and opens what is sealed for either
+	sockets counter
+	cells   counter
+}
+
+// New builds the rig in dir: the story, then each operation once without a fault. program is the one with the fault seam.
+func New(ctx context.Context, dir, program string) (*Rig, error) {
+	r := &Rig{Operations: operations(), dir: dir, program: program}
+	if err := r.tell(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.trust(); err != nil {
+		return nil, err
+	}
+	for _, o := range r.Operations {
+		if err := r.learn(ctx, o); err != nil {
+			return nil, fmt.Errorf("%s without a fault: %w", o.Name, err)
+		}
+	}
+	return r, nil
+}
+
+func (r *Rig) op(name string) *Operation {
+	for _, o := range r.Operations {
+		if o.Name == name {
+			return o
+		}
+	}
+	panic("no operation " + name)
+}
+
+// trust reads both trust roots and both identities, to judge media as both sides would.
+func (r *Rig) trust() error {
+	for _, name := range []string{"hub", "site"} {
+		dir := filepath.Join(r.dir, "story", name)
+		files, err := filepath.Glob(filepath.Join(dir, "pub", "roots", "*.1.root.json"))
+		if err != nil || len(files) != 1 {
+			return fmt.Errorf("trust root of %s: %v %w", name, files, err)
+		}
+		envelope, err := os.ReadFile(files[0])
+		if err != nil {
+			return err
+		}
+		trusted, err := root.First(envelope, time.Time{})
+		if err != nil {
+			return err
+		}
+		ring, err := keyring.Open(dir, durable.FS{})
+		if err != nil {
+			return err
+		}
+		ids, err := ring.Identities()
+		if err != nil {
+			return err
+		}
+		r.gate.Trust.Roots = append(r.gate.Trust.Roots, trusted)
+		r.gate.Identities = append(r.gate.Identities, ids...)
+	}
+	return nil
+}
+
+// learn runs an operation without a fault: where it begins, its steps, and what must come out.
+func (r *Rig) learn(ctx context.Context, o *Operation) error {
+	at, err := r.place(o)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(at.dir)
+	var f findings
+	start := audit(filepath.Join(o.start, "d"), new(findings)) // a wreck has leftovers
+	n := newNotes()
+	drive := func(p *process) (err error) {
+		if o.before, err = look(ctx, p.client, &f); err != nil {
+			return err
+		}
+		for i, run := range o.before.runs {
+			o.before.runs[i].State = string(start.runs[run.ID].State) // as it was before the daemon came up
+		}
+		return nil
+	}
+	if err := r.visit(ctx, at, drive); err != nil {
+		return err
+	}
+	if at, err = r.place(o); err != nil {
+		return err
+	}
+	defer os.RemoveAll(at.dir)
+	if err := r.visit(ctx, at, func(p *process) error { return o.drive(ctx, at, p.client, n) }, "SALLYPORT_TRACE="+at.trace()); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(at.trace())
+	if err != nil {
+		return err
+	}
+	o.Trace = steps(string(b))
+	if err := r.visit(ctx, at, func(p *process) (err error) {
+		o.after, err = look(ctx, p.client, &f)
+		return err
+	}); err != nil {
+		return err
+	}
+	audit(at.data(), &f)
+	r.judgeMedium(ctx, at, n, &f)
+	if len(f) > 0 {
+		return fmt.Errorf("%v", f)
+	}
+	return nil
+}
+
+// visit serves, does something, and stops.
+func (r *Rig) visit(ctx context.Context, at place, do func(*process) error, env ...string) error {
+	p, err := r.serve(ctx, at.data(), env...)
+	if errors.Is(err, errEnded) {
+		return fmt.Errorf("%w: %s", err, p.said())
+	}
+	if err != nil {
+		return err
+	}
+	if err := do(p); err != nil {
+		return errors.Join(err, p.stop(ctx))
+	}
+	return p.stop(ctx)
+}
+
+// place copies where an operation begins.
+func (r *Rig) place(o *Operation) (place, error) {
+	at := place{dir: filepath.Join(r.dir, "cells", fmt.Sprint(r.cells.Add(1))), in: r.in()}
+	return at, copyTree(o.start, at.dir)
+}
+
+// Outcome is what became of one cell.
+type Outcome struct {
+	Operation *Operation
+	Fault     Fault
+	Step      Step // the one that was struck
+	Struck    bool // the fault came to pass
+	Acks      int  // things acknowledged before the end
+	Findings  []Finding
+}
+
+// Run runs one cell. The error is the rig's own trouble; what the daemon did wrong are findings. spoil, when it is given,
+// damages the place before the daemon is looked at again: what a blind checker would not see.
+func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(place) error) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	out := Outcome{Operation: o, Fault: fault}
+	at, err := r.place(o)
+	if err != nil {
+		return out, err
+	}
+	defer os.RemoveAll(at.dir)
+	c := &cell{r: r, o: o, at: at, fault: fault, n: newNotes()}
+	before := readMarks(at.data(), &c.f)
+	if err := c.strike(ctx); err != nil {
+		return out, err
+	}
+	out.Step, out.Struck, out.Acks = c.step, c.struck, c.n.acks
+	if spoil != nil {
+		if err := spoil(at); err != nil {
+			return out, err
+		}
+	}
+	r.judgeMedium(ctx, at, c.n, &c.f)
+	lowered(before, readMarks(at.data(), &c.f), &c.f)
+	c.recover(ctx)
+	after := audit(at.data(), &c.f)
+	lowered(before, after.marks, &c.f)
+	for _, number := range c.n.receipts {
+		if !after.receipts[number] {
+			c.f.add(Lost, "receipt %s was acknowledged and is not there", number)
+		}
+	}
+	r.judgeMedium(ctx, at, c.n, &c.f)
+	out.Findings = c.f
+	return out, nil
+}
+
+// cell is one run under way.
+type cell struct {
+	r      *Rig
+	o      *Operation
+	at     place
+	fault  Fault
+	n      *notes
+	f      findings
+	step   Step
+	struck bool
+}
+
+// strike serves with the fault, drives the operation and waits for the end, which it makes itself when the daemon lives on.
+func (c *cell) strike(ctx context.Context) error {
+	p, err := c.r.serve(ctx, c.at.data(), append(c.fault.env(), "SALLYPORT_TRACE="+c.at.trace())...)
+	if err != nil && !errors.Is(err, errEnded) {
+		return err
+	}
+	var told error
+	if err == nil {
+		told = c.o.drive(ctx, c.at, p.client, c.n)
+	}
+	b, err := os.ReadFile(c.at.trace())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	c.step, c.struck = struck(c.fault, steps(string(b)))
+	if c.struck && !c.mustEnd() || !c.struck {
+		_ = p.stop(ctx) // its own fault may meet it while it stops; what counts is what it leaves
+	}
+	if err := p.wait(ctx); err != nil {
+		c.f.add(Other, "after %s at %s: %v", c.fault, c.step, err)
+	}
+	if b, err := os.ReadFile(c.at.trace()); err == nil {
+		c.step, c.struck = struck(c.fault, steps(string(b)))
+	}
+	switch {
+	case c.struck && c.fault.Kill() && !p.killed():
+		c.f.add(Other, "the daemon outlived a kill: %v", p.err)
+	case !c.struck && told != nil:
+		c.f.add(Other, "without a fault: %v", told)
+	case strings.Contains(p.stderr.String(), "panic:"), strings.Contains(p.stderr.String(), "fatal error:"):
+		c.f.add(Other, "panic: %s", p.said())
+	}
+	return nil
+}
+
+// mustEnd tells that the fault alone ends the daemon: a kill, or a sync of its own disk that did not succeed.
+func (c *cell) mustEnd() bool {
+	if c.fault.Kill() {
+		return true
+	}
+	own := strings.HasPrefix(c.step.Path, c.at.data()+"/") || c.step.Path == c.at.data()
+	return own && (c.step.Verb == "sync" || c.step.Verb == "syncdir" || c.step.Verb == "commit")
+}
+
+// recover serves without the fault, compares, and does the operation again.
+func (c *cell) recover(ctx context.Context) {
+	err := c.r.visit(ctx, c.at, func(p *process) error {
+		if err := settle(ctx, p.client); err != nil {
+			return err
+		}
+		healthy(ctx, p.client, &c.f)
+		v, err := look(ctx, p.client, &c.f)
+		if err != nil {
+			return fmt.Errorf("look after the restart: %w", err)
+		}
+		c.o.compare(v, c.n, &c.f)
+		if c.fault.Kill() {
+			c.unbroken(v)
+		}
+		again := newNotes()
+		if err := c.o.drive(ctx, c.at, p.client, again); err != nil {
+			return fmt.Errorf("another try: %w", err)
+		}
+		if v, err = look(ctx, p.client, &c.f); err != nil {
+			return fmt.Errorf("look after another try: %w", err)
+		}
+		c.o.compare(v, again, &c.f)
+		c.o.finished(v, &c.f)
+		c.n.written = append(c.n.written, again.written...)
+		c.n.receipts = append(c.n.receipts, again.receipts...)
+		return nil
+	})
+	c.f.check("after the restart", err)
+}
+
+// unbroken demands that no run failed: a kill is no error of the run, it begins again.
+func (c *cell) unbroken(v view) {
+	for _, run := range v.runs {
+		if run.State != "succeeded" {
+			c.f.add(Other, "run %s is %s after a kill (%s: %s)", run.ID, run.State, run.Code, run.Message)
+		}
+	}
+}
+
+// judgeMedium opens everything on the medium that has a label: under a label every byte is as signed, at any moment.
+func (r *Rig) judgeMedium(ctx context.Context, at place, n *notes, f *findings) {
+	fsys := os.DirFS(at.medium())
+	found, err := verify.Find(fsys)
+	if err != nil {
+		f.check("medium", err)
+		return
+	}
+	there := map[string]bool{}
+	for _, dir := range found.Bundles {
+		p, err := verify.CheckLabel(ctx, fsys, dir, r.gate)
+		if err == nil {
+			_, err = verify.Open(ctx, p, r.gate)
+		}
+		if err != nil {
+			f.add(Half, "a label over what does not verify: %s: %v", dir, err)
+			continue
+		}
+		there[p.Label().BundleID.String()] = true
+	}
+	for _, id := range n.written {
+		if !there[id] {
+			f.add(Lost, "bundle %.20s was said to be on the medium and is not", id)
+		}
+	}
+}

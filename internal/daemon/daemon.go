@@ -1,0 +1,92 @@
+// Package daemon builds the appliance from a configuration and runs it.
+//
+// Data: the data directory D, made by Init and by nothing else:
+//
+//	D/config.yaml instance.json lock state.db marks   cas/ layers/ keys/ pub/ quarantine/ shelf/ backups/ tls/ run/
+//
+// instance.json says who this appliance is; state.db, marks and cas carry the same instance id, and a daemon that finds
+// another one in any of them does not start. The lock file is held while it runs.
+//
+// Order: lock, instance, stores, marks, rooms, recovery (what a crash left is dropped, interrupted runs wait again, marks are
+// raised from the ledger), then the socket, then ready. A stop goes backwards: no new connections, running calls are
+// cancelled, rooms are closed, stores are closed, the lock goes last. A crash at any place is met by the next start.
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"sallyport/internal/client"
+	"sallyport/internal/clock"
+	"sallyport/internal/config"
+	"sallyport/internal/durable"
+)
+
+// Deps are the outside world. Nil fields are the system's own.
+type Deps struct {
+	Clock    clock.Clock
+	Random   io.Reader
+	FS       durable.FS
+	Log      *slog.Logger
+	Software string    // version of this program, "1.0.0"
+	Build    time.Time // build date of this program: the first trusted time
+	Mirror   string    // path of the mirror program to put on media; "" copies none
+}
+
+func (d Deps) fill() Deps {
+	if d.Clock == nil {
+		d.Clock = clock.System()
+	}
+	if d.Random == nil {
+		d.Random = clock.Random()
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Software == "" {
+		d.Software = "0.0.0"
+	}
+	if d.Build.IsZero() {
+		d.Build = dawn()
+	}
+	return d
+}
+
+// Running is a daemon in this process.
+type Running struct {
+	d      *Daemon
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// Start builds a daemon and serves until Stop or until ctx ends. When it returns without an error the daemon is ready.
+func Start(ctx context.Context, c config.Config, deps Deps) (*Running, error) {
+	d, err := New(c, deps)
+	if err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(ctx)
+	r := &Running{d: d, cancel: cancel, done: make(chan error, 1)}
+	go func() { r.done <- d.Serve(run) }()
+	select {
+	case <-d.Ready():
+		return r, nil
+	case err := <-r.done:
+		cancel()
+		return nil, err
+	}
+}
+
+// Client speaks to it over its socket, as the command line does.
+func (r *Running) Client() *client.Client { return client.New(r.d.Socket()) }
+
+// Daemon is the running one.
+func (r *Running) Daemon() *Daemon { return r.d }
+
+// Stop ends it and waits. It may be called once.
+func (r *Running) Stop() error {
+	r.cancel()
+	return <-r.done
+}

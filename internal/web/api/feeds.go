@@ -1,0 +1,234 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+
+	"sallyport/internal/code"
+	"sallyport/internal/feed"
+	"sallyport/internal/load"
+	"sallyport/internal/state"
+	"sallyport/internal/web"
+	"sallyport/internal/wire"
+)
+
+// loadRun loads files into a feed. It ends with the connection: what was read is dropped, nothing is half loaded.
+func (a *API) loadRun(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.LoadRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	tenant, err := a.tenant(q.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range q.Files {
+		if err := absolute(f); err != nil {
+			return nil, err
+		}
+	}
+	res, err := a.Load.Load(ctx, load.Request{
+		Tenant: tenant, Feed: q.Feed, Files: q.Files, Kind: q.Kind, Strict: q.Strict, Snapshot: q.Snapshot,
+		Actor: c.Actor.Name(), Open: opener(c.Actor),
+	}, func(p load.Progress) {
+		c.Progress(wire.Progress{Stage: p.Stage, Subject: p.File, Items: p.Items, TotalItems: p.TotalItems, Bytes: p.Bytes})
+	})
+	if err == nil {
+		a.Metrics.Loaded(res.Counts.Added, res.Counts.Changed, res.Counts.Removed)
+	}
+	if res.ID == "" {
+		return nil, err
+	}
+	return res, err
+}
+
+// opener opens files as the caller could: root and the daemon's user everything, others what its mode lets them read.
+func opener(a web.Actor) func(string) (*os.File, error) {
+	return func(path string) (*os.File, error) {
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		if err != nil || a.Admin {
+			return f, err
+		}
+		var st syscall.Stat_t
+		if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+			f.Close()
+			return nil, err
+		}
+		if !readable(a, &st) {
+			f.Close()
+			return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+		}
+		return f, nil
+	}
+}
+
+func readable(a web.Actor, st *syscall.Stat_t) bool {
+	switch {
+	case st.Uid == a.UID:
+		return st.Mode&0o400 != 0
+	case st.Gid == a.GID:
+		return st.Mode&0o040 != 0
+	}
+	return st.Mode&0o004 != 0
+}
+
+func (a *API) feedsList(_ context.Context, c *web.Call) (any, error) {
+	var q wire.FeedRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	out := wire.Feeds{}
+	err := a.State.View(func(tx *state.Tx) error {
+		n, err := a.names(tx)
+		if err != nil {
+			return err
+		}
+		out.Feeds, err = feedsOf(tx, q.Tenant, n)
+		return err
+	})
+	return out, err
+}
+
+func feedsOf(tx *state.Tx, tenant string, n names) ([]wire.Feed, error) {
+	list, err := feed.List(tx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	all := []wire.Feed{}
+	for _, f := range list {
+		w, err := feedOf(tx, f, n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+func feedOf(tx *state.Tx, f feed.Feed, n names) (wire.Feed, error) {
+	origin := n.of(f.Ref.Origin)
+	w := wire.Feed{
+		Name: f.Ref.Name, FullName: origin + "/" + f.Ref.Name, Tenant: f.Ref.Tenant, Origin: f.Ref.Origin, OriginName: origin,
+		Local: f.Local, Epoch: f.Active.Epoch, Generation: f.Active.Generation, Pinned: f.Pinned,
+	}
+	g, ok, err := feed.Current(tx, f.Ref)
+	if err != nil || !ok {
+		return w, err
+	}
+	w.StateRoot, w.Records, w.Kinds, w.GeneratedAt, w.AcceptedAt, w.Bytes = g.Root.String(), g.Records, g.Counts, g.GeneratedAt, g.AcceptedAt, g.Bytes
+	return w, nil
+}
+
+// find resolves a feed's name and lists the feeds there are when it is unknown.
+func (a *API) find(tx *state.Tx, tenant, name string, n names) (feed.Feed, error) {
+	f, err := feed.Find(tx, tenant, name, n.of)
+	if code.Of(err) != code.Missing {
+		return f, err
+	}
+	list, lerr := feed.List(tx, tenant)
+	if lerr != nil || len(list) == 0 {
+		return f, errors.Join(err, lerr)
+	}
+	next := "Feeds here:"
+	for i, g := range list {
+		if i == 10 {
+			next += " …"
+			break
+		}
+		next += fmt.Sprintf(" %s/%s", n.of(g.Ref.Origin), g.Ref.Name)
+	}
+	return f, suggest(err, next)
+}
+
+func (a *API) feedsShow(_ context.Context, c *web.Call) (any, error) {
+	var q wire.FeedRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	tenant, err := a.tenant(q.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var out wire.FeedDetail
+	err = a.State.View(func(tx *state.Tx) error {
+		n, err := a.names(tx)
+		if err != nil {
+			return err
+		}
+		f, err := a.find(tx, tenant, q.Name, n)
+		if err != nil {
+			return err
+		}
+		if out.Feed, err = feedOf(tx, f, n); err != nil {
+			return err
+		}
+		held, err := feed.Generations(tx, f.Ref)
+		for _, g := range held {
+			out.Held = append(out.Held, generationOf(f, g))
+		}
+		return err
+	})
+	return out, err
+}
+
+func generationOf(f feed.Feed, g feed.Generation) wire.Generation {
+	w := wire.Generation{
+		Epoch: g.Epoch, Generation: g.Generation, StateRoot: g.Root.String(), Records: g.Records, Bytes: g.Bytes,
+		Signer: g.Signer, LoadedBy: g.LoadedBy, AcceptedAt: g.AcceptedAt, Active: g.Point == f.Active,
+	}
+	if !g.BundleID.IsZero() {
+		w.BundleID = g.BundleID.String()
+	}
+	return w
+}
+
+// active is where the records of one feed's active generation are.
+type active struct {
+	feed  wire.Feed
+	ref   feed.Feed
+	files []string
+}
+
+// actives lists the active generations of a tenant's feeds, or of the one that is named.
+func (a *API) actives(tenant, name string) (list []active, err error) {
+	err = a.State.View(func(tx *state.Tx) error {
+		n, err := a.names(tx)
+		if err != nil {
+			return err
+		}
+		feeds, err := feed.List(tx, tenant)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			f, err := a.find(tx, tenant, name, n)
+			if err != nil {
+				return err
+			}
+			feeds = slices.DeleteFunc(feeds, func(g feed.Feed) bool { return g.Ref != f.Ref })
+		}
+		for _, f := range feeds {
+			g, ok, err := feed.Current(tx, f.Ref)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			at := active{ref: f}
+			if at.feed, err = feedOf(tx, f, n); err != nil {
+				return err
+			}
+			for _, l := range g.Layers {
+				at.files = append(at.files, l.File)
+			}
+			list = append(list, at)
+		}
+		return nil
+	})
+	return list, err
+}

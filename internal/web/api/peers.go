@@ -1,0 +1,186 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"sallyport/internal/code"
+	"sallyport/internal/feed"
+	"sallyport/internal/intake"
+	"sallyport/internal/peer"
+	"sallyport/internal/state"
+	"sallyport/internal/units"
+	"sallyport/internal/web"
+	"sallyport/internal/wire"
+)
+
+func (a *API) cardShow(ctx context.Context, _ *web.Call) (any, error) { return a.Intake.Card(ctx) }
+
+func (a *API) cardWrite(ctx context.Context, c *web.Call) (any, error) {
+	q, err := medium(c)
+	if err != nil {
+		return nil, err
+	}
+	return a.Intake.WriteCard(ctx, q.Path)
+}
+
+// medium decodes a request that names a medium alone.
+func medium(c *web.Call) (q wire.MediumRequest, err error) {
+	if err := c.Decode(&q); err != nil {
+		return q, err
+	}
+	return q, absolute(q.Path)
+}
+
+func (a *API) peersList(context.Context, *web.Call) (any, error) {
+	out := wire.Peers{Peers: []wire.Peer{}}
+	err := a.State.View(func(tx *state.Tx) error {
+		list, err := peer.List(tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			w, err := a.peerOf(tx, p)
+			if err != nil {
+				return err
+			}
+			out.Peers = append(out.Peers, w)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *API) peersShow(_ context.Context, c *web.Call) (any, error) {
+	var q wire.PeerRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	var out wire.Peer
+	err := a.State.View(func(tx *state.Tx) error {
+		p, err := peer.Get(tx, q.Name)
+		if err != nil {
+			return err
+		}
+		out, err = a.peerOf(tx, p)
+		return err
+	})
+	return out, a.knownPeers(err)
+}
+
+func (a *API) peerOf(tx *state.Tx, p peer.Peer) (wire.Peer, error) {
+	w := wire.Peer{
+		Name: p.Name, ID: p.ID, Tenant: p.Tenant, TheirTenant: p.TheirTenant, Fingerprint: p.RootID.Hex(), Words: units.Words(p.RootID),
+		Recipient: p.Recipient, Software: p.Reads.Software, TrustedBy: p.Trust.By, TrustedHow: p.Trust.How, TrustedAt: p.Trust.At, LastContact: p.LastContact,
+	}
+	ours, err := feed.List(tx, p.Tenant)
+	if err != nil {
+		return w, err
+	}
+	for _, f := range ours {
+		v, ok := p.Views[f.Ref.Name]
+		if !f.Local || !ok {
+			continue
+		}
+		g, _, err := feed.Current(tx, f.Ref)
+		if err != nil {
+			return w, err
+		}
+		w.Holds = append(w.Holds, wire.PeerFeed{
+			Feed: v.Feed, Epoch: v.Active.Epoch, Generation: v.Active.Generation, StateRoot: rootText(v.Active), At: v.At, From: v.From,
+			Current: v.Active.Root == g.Root && !g.Root.IsZero(),
+		})
+	}
+	return w, nil
+}
+
+func rootText(h peer.Held) string {
+	if h.Root.IsZero() {
+		return ""
+	}
+	return h.Root.String()
+}
+
+func (a *API) peersInspect(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.PeerRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	if err := absolute(q.Path); err != nil {
+		return nil, err
+	}
+	return a.Intake.Inspect(ctx, q.Path, intake.AddRequest{Name: q.Name, Fingerprint: q.Fingerprint})
+}
+
+// peersAdd makes first trust. What a person answered on a terminal comes as the fingerprint whose words were compared, so
+// that a card exchanged between question and answer is refused.
+func (a *API) peersAdd(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.PeerRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	if err := absolute(q.Path); err != nil {
+		return nil, err
+	}
+	given := 0
+	for _, s := range []string{q.Fingerprint, q.Words, q.Answered} {
+		if s != "" {
+			given++
+		}
+	}
+	if given > 1 {
+		return nil, code.New(code.BadUsage, "a fingerprint and words at once").Do("Give one of --fingerprint and --words.")
+	}
+	r := intake.AddRequest{
+		Name: q.Name, Fingerprint: q.Fingerprint, Words: q.Words, Tenant: q.Tenant, TheirTenant: q.TheirTenant, Actor: c.Actor.Name(),
+	}
+	if q.Answered != "" {
+		r.Fingerprint, r.Compared = q.Answered, peer.ByWords
+	}
+	p, err := a.Intake.AddPeer(ctx, q.Path, r)
+	if err != nil {
+		return nil, err
+	}
+	var out wire.Peer
+	err = a.State.View(func(tx *state.Tx) (err error) {
+		out, err = a.peerOf(tx, p)
+		return err
+	})
+	return out, err
+}
+
+func (a *API) receiptsList(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.ReceiptRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	rows, err := a.Intake.ListReceipts(ctx, "", q.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.Receipts{Receipts: []wire.Receipt{}}
+	for _, r := range rows {
+		w, err := recode[wire.Receipt](r)
+		if err != nil {
+			return nil, err
+		}
+		out.Receipts = append(out.Receipts, w)
+	}
+	return out, nil
+}
+
+func (a *API) receiptsShow(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.ReceiptRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	rows, err := a.Intake.ListReceipts(ctx, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(rows, func(r intake.ReceiptRow) bool { return r.Number == q.Number })
+	if i < 0 {
+		return nil, code.New(code.Missing, "no receipt %.40q", q.Number).Do("List them with sallyport receipts list.")
+	}
+	return rows[i], nil
+}
