@@ -25,7 +25,7 @@ fault: ## binaries with fault points, for tests only
 	$(GO) build -tags faultpoints $(FLAGS) -o build/fault/ ./cmd/sallyport ./cmd/mirror
 
 demo: build ## the main job on real input, in one temporary directory
-	build/sallyport demo
+	build/sallyport demo --data "$${SALLYPORT_DATA:-../shared/data}"
 
 stock: ## the stock tools the tests judge us by
 	@missing=; for p in zstd:zstd age:age openssl:openssl tar:tar sha256sum:coreutils; do \
@@ -52,13 +52,13 @@ race: ## the same tests under the race detector (needs gcc)
 bench: build ## speed and memory beside the reference tools, into testdata/results/bench.md
 	$(GO) run ./internal/bench/run -out testdata/results/bench.md
 
-crash: fault ## every kill point and every durable step, into testdata/results/crash.md
-	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run 'TestCrash' ./internal/cli/ -v
+crash: ## every kill point and every durable step, into testdata/results/crash.md
+	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run TestCrash ./internal/crash/ -v
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@for p in $$(grep -rl --include='*_test.go' 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$p/*_test.go | sed 's/func //'); do \
-	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-1m} ./$$p || exit 1; done; done
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 5x -fuzztime $${FUZZTIME:-1m} ./$$p || exit 1; done; done
 
 interop: build ## stock cosign at fixed versions judges our signatures, without a network
 	testdata/interop/run

@@ -126,7 +126,7 @@ func Verify(envelope []byte, p Policy) (*Verified, error) {
 	}
 	switch n := len(env.Signatures); {
 	case n == 0:
-		return nil, code.New(code.NoSignature, "")
+		return nil, code.New(code.NoSignature, "").Want("1 to 16 signatures", 0)
 	case n > MaxSignatures:
 		return nil, code.New(code.SignatureCount, "").Want("at most 16", n)
 	}
@@ -181,7 +181,7 @@ func match(env *dsse.Envelope, keys []*Key) (known []*Key, sigs [][]byte, err er
 			continue
 		}
 		if !keys[at].verify(message, sig) {
-			return nil, nil, code.New(code.SignatureBad, "the signature by %s does not verify", keys[at].id).In("", place)
+			return nil, nil, code.New(code.SignatureBad, "the signature by %s does not verify", keys[at].id).In("", place).Want("a signature over this payload", fmt.Sprintf("%d other bytes", len(sig)))
 		}
 		known, sigs = append(known, keys[at]), append(sigs, sig)
 	}
@@ -246,7 +246,7 @@ func open(envelope []byte) (*dsse.Envelope, error) {
 	}
 	want, err := canon.Marshal(env)
 	if err != nil || !bytes.Equal(want, envelope) {
-		return nil, code.New(code.NotCanonical, "the envelope is not in its one form")
+		return nil, code.New(code.NotCanonical, "the envelope is not in its one form").Want("RFC 8785", "another encoding")
 	}
 	return env, nil
 }

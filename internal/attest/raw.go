@@ -3,6 +3,7 @@ package attest
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 
 	"sallyport/internal/canon"
 	"sallyport/internal/code"
@@ -55,7 +56,7 @@ func verifyText(k *Key, blob, sig []byte) error {
 		return err
 	}
 	if !k.verify(blob, raw) {
-		return code.New(code.RawSignature, "the raw signature does not verify with %s", k.id)
+		return code.New(code.RawSignature, "the raw signature does not verify with %s", k.id).Want("a signature over the manifest", fmt.Sprintf("%d other bytes", len(raw)))
 	}
 	return nil
 }

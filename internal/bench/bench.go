@@ -98,7 +98,9 @@ func (l *lab) wanted(ids []string) bool {
 
 func (l *lab) say(format string, args ...any) { fmt.Fprintf(l.Log, format+"\n", args...) }
 
-func (l *lab) path(parts ...string) string { return filepath.Join(append([]string{l.dir}, parts...)...) }
+func (l *lab) path(parts ...string) string {
+	return filepath.Join(append([]string{l.dir}, parts...)...)
+}
 
 func (l *lab) stop() {
 	for _, p := range l.made {

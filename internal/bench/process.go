@@ -257,4 +257,3 @@ func memory() string {
 	n, _ := strconv.ParseInt(strings.Fields(rest + " 0")[0], 10, 64)
 	return fmt.Sprintf("%.0f GiB", float64(n)/(1<<20))
 }
-

@@ -107,10 +107,12 @@ func Unmarshal(b []byte, v any) error {
 		return code.New(code.BadVersion, "").In("", "version").Want(1, string(head.Version))
 	}
 	if at := firstDifference(text, b); at >= 0 {
-		return code.New(code.NotCanonical, "").In("", fmt.Sprintf("offset %d", at))
+		return code.New(code.NotCanonical, "").In("", fmt.Sprintf("offset %d", at)).
+			Want(fmt.Sprintf("%.40q", text[min(at, len(text)):]), fmt.Sprintf("%.40q", b[min(at, len(b)):]))
 	}
 	if len(head.Critical) > 0 {
-		return code.New(code.ReaderTooOld, "the extension %.40q must be understood, which takes version %.40q", head.Critical[0], head.MinReader)
+		return code.New(code.ReaderTooOld, "the extension %.40q must be understood, which takes version %.40q", head.Critical[0], head.MinReader).
+			In("", "critical").Want("no critical extension", len(head.Critical))
 	}
 	var e Encoder
 	if _, err := e.append(make([]byte, 0, len(text)), text, true); err != nil {

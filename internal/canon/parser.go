@@ -45,7 +45,7 @@ func (p *parser) document() error {
 	}
 	p.space()
 	if p.pos < len(p.in) {
-		return p.fail(code.JSONTrailing, p.pos, "")
+		return p.fail(code.JSONTrailing, p.pos, "").Want("the end", fmt.Sprintf("byte 0x%02x", p.in[p.pos]))
 	}
 	return nil
 }
@@ -54,11 +54,11 @@ func (p *parser) document() error {
 func (p *parser) encoding() error {
 	for _, mark := range []string{"\xef\xbb\xbf", "\xfe\xff", "\xff\xfe"} {
 		if bytes.HasPrefix(p.in, []byte(mark)) {
-			return p.fail(code.JSONUnicode, 0, "a byte order mark")
+			return p.fail(code.JSONUnicode, 0, "a byte order mark").Want("UTF-8 without one", fmt.Sprintf("% x", mark))
 		}
 	}
 	if len(p.in) > 1 && (p.in[0] == 0 || p.in[1] == 0) {
-		return p.fail(code.JSONUnicode, 0, "UTF-16 or UTF-32 instead of UTF-8")
+		return p.fail(code.JSONUnicode, 0, "UTF-16 or UTF-32 instead of UTF-8").Want("UTF-8", fmt.Sprintf("% x", p.in[:2]))
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (p *parser) value() error {
 		return p.literal("false")
 	case c == 'n':
 		if p.ours && p.free == 0 {
-			return p.fail(code.JSONType, p.pos, "null")
+			return p.fail(code.JSONType, p.pos, "null").Want("a value, or no member", "null")
 		}
 		return p.literal("null")
 	}
@@ -268,9 +268,9 @@ func (p *parser) unique(ms []member) error {
 			continue
 		}
 		if other := p.keys[ms[j].k0:ms[j].k1]; !bytes.Equal(name, other) {
-			return code.New(code.JSONCase, "members %.60q and %.60q", other, name).In("", fmt.Sprintf("object before offset %d", p.pos))
+			return code.New(code.JSONCase, "members %.60q and %.60q", other, name).In("", fmt.Sprintf("object before offset %d", p.pos)).Want("each name once", fmt.Sprintf("%.60q twice", name))
 		}
-		return code.New(code.JSONDuplicate, "member %.60q", name).In("", fmt.Sprintf("object before offset %d", p.pos))
+		return code.New(code.JSONDuplicate, "member %.60q", name).In("", fmt.Sprintf("object before offset %d", p.pos)).Want("each name once", fmt.Sprintf("%.60q twice", name))
 	}
 	return nil
 }

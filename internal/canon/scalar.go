@@ -78,7 +78,7 @@ func (p *parser) unicode(at int) error {
 	}
 	if utf16.IsSurrogate(r) {
 		if !strings.HasPrefix(string(p.in[p.pos:min(p.pos+2, len(p.in))]), `\u`) {
-			return p.fail(code.JSONUnicode, at, "a lone surrogate")
+			return p.fail(code.JSONUnicode, at, "a lone surrogate").Want("a pair", "half of one")
 		}
 		p.pos += 2
 		low, ok := p.hex4()
@@ -86,7 +86,7 @@ func (p *parser) unicode(at int) error {
 			return p.fail(code.JSONSyntax, at, "an escape without four hex digits")
 		}
 		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-			return p.fail(code.JSONUnicode, at, "a lone surrogate")
+			return p.fail(code.JSONUnicode, at, "a lone surrogate").Want("a pair", "half of one")
 		}
 	}
 	p.out = appendEscaped(p.out, r)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/clock"
 	"sallyport/internal/code"
 	"sallyport/internal/daemon"
 	"sallyport/internal/demo"
@@ -295,18 +294,20 @@ func (a *app) demoCmd() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
-		if dir == "" {
+		kept := dir != ""
+		if !kept {
 			if dir, err = os.MkdirTemp("", "sallyport-demo-"); err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
+			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		}
 		if data == "" {
 			data, _ = a.LookupEnv("SALLYPORT_DATA")
 		}
-		return demo.Run(a.ctx, demo.Options{Out: a.Out, Dir: dir, Exe: exe, Data: data})
+		return demo.Run(a.ctx, demo.Options{Out: a.Out, Dir: dir, Exe: exe, Data: data, Kept: kept})
 	})
 	c.Flags().StringVar(&data, "data", "", "folder with osv/*.zip, sbom/*.json and vex/*.json (SALLYPORT_DATA)")
-	c.Flags().StringVar(&dir, "dir", "", "an empty directory to play in")
+	c.Flags().StringVar(&dir, "dir", "", "a new directory to play in, kept afterwards")
 	return c
 }
 
@@ -331,6 +332,3 @@ func (a *app) ask(question string) (bool, error) {
 		return false, errors.Join(context.Cause(a.ctx), code.New(code.Interrupted, "interrupted"))
 	}
 }
-
-// now is for ages on the screen alone.
-func (a *app) now() time.Time { return clock.System().Now() }

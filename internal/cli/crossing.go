@@ -210,6 +210,9 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 		if o.Spoken != "" {
 			a.say("  To confirm it by phone, read these six words: %s", o.Spoken)
 		}
+		for _, name := range o.Unlisted {
+			a.say("  beside it, signed by nobody and left alone: %s", clean(name))
+		}
 		waits = waits || o.Decision == "planned"
 	}
 	for _, t := range in.Trust {

@@ -146,6 +146,8 @@ func (a *app) recordsShowCmd() *cobra.Command {
 			return err
 		}
 		switch {
+		case raw && terminal(a.Out):
+			return code.New(code.BadUsage, "these bytes come from elsewhere and could steer a terminal").Do("Write them into a file: … --raw > FILE")
 		case raw:
 			_, err = a.Out.Write(r.Body)
 			return err
@@ -204,7 +206,7 @@ func (a *app) proof(w io.Writer, p *wire.Proof) {
 	}
 	pairs(w, "record", p.Kind+" "+p.Key, "digest", p.Digest, "feed", p.OriginName+"/"+p.Feed.Name+", generation "+fmt.Sprint(p.Generation),
 		"shard", p.Shard, "path", p.Path, "line", line, "bundle", p.Bundle, "manifest", p.Manifest, "signer", p.Signer, "key", p.KeyID, "signer is", p.SignerState,
-		"trust root", p.RootID, "loaded by", p.LoadedBy, "load record", p.LoadRecord, "accepted", p.AcceptedAt)
+		"trust root", p.RootID, "loaded by", p.LoadedBy, "load record", p.LoadRecord, "from", strings.Join(p.Sources, ", "), "accepted", p.AcceptedAt)
 	for _, c := range p.Checked {
 		fmt.Fprintf(w, "✓ %s\n", clean(c))
 	}

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/term"
 
-	"sallyport/internal/clock"
 	"sallyport/internal/code"
 	"sallyport/internal/units"
 	"sallyport/internal/wire"
@@ -173,18 +172,6 @@ func (a *app) clear() {
 		fmt.Fprint(a.Err, "\r\x1b[K")
 		a.drawn = false
 	}
-}
-
-// ago writes how old a time is by the clock of this machine; "" for none.
-func ago(at string, now time.Time) string {
-	t, err := clock.Parse(at)
-	if err != nil {
-		return ""
-	}
-	if t.After(now) {
-		return at
-	}
-	return units.Age(now.Sub(t)) + " ago"
 }
 
 // short cuts a digest for people.

@@ -179,13 +179,17 @@ func Template() string {
 			fmt.Fprintf(&b, "#%s%s:\n", strings.Repeat("  ", depth), parts[depth])
 		}
 		open = open[:len(parts)-1]
-		fmt.Fprintf(&b, "#%s%s: %s  # %s\n", strings.Repeat("  ", len(parts)-1), parts[len(parts)-1], quoted(s.def), s.help)
+		fmt.Fprintf(&b, "#%s%s: %s  # %s\n", strings.Repeat("  ", len(parts)-1), parts[len(parts)-1], quoted(s.name, s.def), s.help)
 	}
 	return b.String()
 }
 
-func quoted(s string) string {
-	if s == "" {
+// quoted writes a default as YAML.
+func quoted(name, s string) string {
+	switch {
+	case name == "socket.groups":
+		return "[]"
+	case s == "":
 		return `""`
 	}
 	return s
@@ -220,6 +224,14 @@ func loopback(s string) (string, error) {
 	}
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return "", fmt.Errorf("%.80q: want an address of this machine alone, like 127.0.0.1:%s", s, port)
+	}
+	return s, nil
+}
+
+// absolute takes a path that means the same to the daemon and to who talks to it.
+func absolute(s string) (string, error) {
+	if s != "" && !filepath.IsAbs(s) {
+		return "", fmt.Errorf("%.200q: want an absolute path", s)
 	}
 	return s, nil
 }

@@ -10,57 +10,89 @@ import (
 // settings is the table: every setting there is, in the order of the file.
 func settings() []setting {
 	return []setting{
-		{"listen.http", "", "127.0.0.1:PORT for /healthz, /readyz and /metrics; nothing listens by default",
+		{
+			"listen.http", "", "127.0.0.1:PORT for /healthz, /readyz and /metrics; nothing listens by default",
 			func(c *Config) string { return c.ListenHTTP },
-			func(c *Config, v string) (err error) { c.ListenHTTP, err = loopback(v); return }},
-		{"socket.path", "", "default run/sallyport.sock in the data directory",
+			func(c *Config, v string) (err error) { c.ListenHTTP, err = loopback(v); return },
+		},
+		{
+			"socket.path", "", "default run/sallyport.sock in the data directory",
 			func(c *Config) string { return c.Socket },
-			func(c *Config, v string) error { c.Socket = v; return nil }},
-		{"socket.groups", "", "groups whose members may use the socket, besides root and the daemon's user",
+			func(c *Config, v string) (err error) { c.Socket, err = absolute(v); return err },
+		},
+		{
+			"socket.groups", "", "groups whose members may use the socket, besides root and the daemon's user",
 			func(c *Config) string { return strings.Join(c.SocketGroups, ",") },
-			func(c *Config, v string) error { c.SocketGroups = list(v); return nil }},
-		{"approvals.import", "1", "people who must say yes to an import: 0, 1 or 2",
+			func(c *Config, v string) error { c.SocketGroups = list(v); return nil },
+		},
+		{
+			"approvals.import", "1", "people who must say yes to an import: 0, 1 or 2",
 			func(c *Config) string { return strconv.Itoa(c.Approvals) },
-			func(c *Config, v string) (err error) { c.Approvals, err = parseInt(v, 0, 2); return }},
-		{"approvals.expire", "7d", "how long an approval waits for the other one",
+			func(c *Config, v string) (err error) { c.Approvals, err = parseInt(v, 0, 2); return },
+		},
+		{
+			"approvals.expire", "7d", "how long an approval waits for the other one",
 			func(c *Config) string { return age(c.Expire) },
-			func(c *Config, v string) (err error) { c.Expire, err = units.ParseDuration(v); return }},
-		{"delivery.every", "14d", "how often a stick arrives",
+			func(c *Config, v string) (err error) { c.Expire, err = units.ParseDuration(v); return },
+		},
+		{
+			"delivery.every", "14d", "how often a stick arrives",
 			func(c *Config) string { return age(c.Every) },
-			func(c *Config, v string) (err error) { c.Every, err = units.ParseDuration(v); return }},
-		{"limits.workers", "0", "goroutines that compress; 0 is one per core",
+			func(c *Config, v string) (err error) { c.Every, err = units.ParseDuration(v); return },
+		},
+		{
+			"limits.workers", "0", "goroutines that compress; 0 is one per core",
 			func(c *Config) string { return strconv.Itoa(c.Workers) },
-			func(c *Config, v string) (err error) { c.Workers, err = parseInt(v, 0, 256); return }},
-		{"limits.runs", "0", "export runs at a time; 0 is one per two cores",
+			func(c *Config, v string) (err error) { c.Workers, err = parseInt(v, 0, 256); return },
+		},
+		{
+			"limits.runs", "0", "export runs at a time; 0 is one per two cores",
 			func(c *Config) string { return strconv.Itoa(c.Runs) },
-			func(c *Config, v string) (err error) { c.Runs, err = parseInt(v, 0, 64); return }},
-		{"store.reserve", "256MiB", "bytes of the disk that loads and imports leave free",
+			func(c *Config, v string) (err error) { c.Runs, err = parseInt(v, 0, 64); return },
+		},
+		{
+			"store.reserve", "256MiB", "bytes of the disk that loads and imports leave free",
 			func(c *Config) string { return size(c.Reserve) },
-			func(c *Config, v string) (err error) { c.Reserve, err = units.ParseSize(v); return }},
-		{"log.level", "info", "debug, info, warn or error",
+			func(c *Config, v string) (err error) { c.Reserve, err = units.ParseSize(v); return },
+		},
+		{
+			"log.level", "info", "debug, info, warn or error",
 			func(c *Config) string { return c.LogLevel },
 			func(c *Config, v string) (err error) {
 				c.LogLevel, err = oneOf(v, "debug", "info", "warn", "error")
 				return
-			}},
-		{"log.format", "auto", "auto (text on a terminal, else JSON), json or text",
+			},
+		},
+		{
+			"log.format", "auto", "auto (text on a terminal, else JSON), json or text",
 			func(c *Config) string { return c.LogFormat },
-			func(c *Config, v string) (err error) { c.LogFormat, err = oneOf(v, "auto", "json", "text"); return }},
-		{"retention.logDays", "30", "days that logs are kept",
+			func(c *Config, v string) (err error) { c.LogFormat, err = oneOf(v, "auto", "json", "text"); return },
+		},
+		{
+			"retention.logDays", "30", "days that logs are kept",
 			func(c *Config) string { return strconv.Itoa(c.LogDays) },
-			func(c *Config, v string) (err error) { c.LogDays, err = parseInt(v, 1, 36500); return }},
-		{"ExportCenter.Retention.Mirror.Mode", "days", "days or count",
+			func(c *Config, v string) (err error) { c.LogDays, err = parseInt(v, 1, 36500); return },
+		},
+		{
+			"ExportCenter.Retention.Mirror.Mode", "days", "days or count",
 			func(c *Config) string { return c.Mirror.Mode },
-			func(c *Config, v string) (err error) { c.Mirror.Mode, err = oneOf(v, "days", "count"); return }},
-		{"ExportCenter.Retention.Mirror.Value", "30", "how many",
+			func(c *Config, v string) (err error) { c.Mirror.Mode, err = oneOf(v, "days", "count"); return },
+		},
+		{
+			"ExportCenter.Retention.Mirror.Value", "30", "how many",
 			func(c *Config) string { return strconv.Itoa(c.Mirror.Value) },
-			func(c *Config, v string) (err error) { c.Mirror.Value, err = parseInt(v, 1, 36500); return }},
-		{"ExportCenter.Retention.Trivy.Mode", "count", "days or count",
+			func(c *Config, v string) (err error) { c.Mirror.Value, err = parseInt(v, 1, 36500); return },
+		},
+		{
+			"ExportCenter.Retention.Trivy.Mode", "count", "days or count",
 			func(c *Config) string { return c.Trivy.Mode },
-			func(c *Config, v string) (err error) { c.Trivy.Mode, err = oneOf(v, "days", "count"); return }},
-		{"ExportCenter.Retention.Trivy.Value", "10", "how many",
+			func(c *Config, v string) (err error) { c.Trivy.Mode, err = oneOf(v, "days", "count"); return },
+		},
+		{
+			"ExportCenter.Retention.Trivy.Value", "10", "how many",
 			func(c *Config) string { return strconv.Itoa(c.Trivy.Value) },
-			func(c *Config, v string) (err error) { c.Trivy.Value, err = parseInt(v, 1, 36500); return }},
+			func(c *Config, v string) (err error) { c.Trivy.Value, err = parseInt(v, 1, 36500); return },
+		},
 	}
 }
 
@@ -132,7 +164,7 @@ func (f *file) values() []given {
 		{"ExportCenter.Retention.Trivy.Mode", f.ExportCenter.Retention.Trivy.Mode},
 		{"ExportCenter.Retention.Trivy.Value", f.ExportCenter.Retention.Trivy.Value},
 	}
-	if f.Socket.Groups != nil {
+	if f.Socket.Groups != nil { // an empty list is a word too
 		groups := strings.Join(f.Socket.Groups, ",")
 		all = append(all, given{"socket.groups", &groups})
 	}

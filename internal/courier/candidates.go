@@ -101,4 +101,3 @@ func (t *tree) cardKeys(name string) []bundle.CardKey {
 	}
 	return card.Keys
 }
-

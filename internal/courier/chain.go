@@ -3,6 +3,7 @@ package courier
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,8 @@ func chains(envs [][]byte) ([]*root.Trusted, error) {
 	for _, env := range envs {
 		t, err := root.First(env, time.Time{})
 		switch {
+		case err == nil && slices.ContainsFunc(roots, func(r *root.Trusted) bool { return r.ID() == t.ID() }):
+			// named twice: a second copy would stay behind at version 1 and be believed in spite of its successors
 		case err == nil:
 			roots = append(roots, t)
 		case code.Of(err) == code.RootGap:
@@ -94,4 +97,3 @@ func successor(roots []*root.Trusted, env []byte) (int, *root.Trusted, error) {
 	}
 	return 0, nil, why
 }
-

@@ -38,6 +38,15 @@ func hex(prefix string, r rune, digits int) string {
 	return prefix + string(out)
 }
 
+// cleanEach cleans every string of a list: JSON goes to terminals too.
+func cleanEach(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, clean(s))
+	}
+	return out
+}
+
 // cleanAll cleans a list for printing on one line, at most n of them.
 func cleanAll(list []string, n int) string {
 	var out []string

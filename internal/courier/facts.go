@@ -35,7 +35,7 @@ func (it *item) label(l *bundle.Label, id string) {
 // packing copies what a verified label says.
 func (it *item) packing(p *verify.Packing) {
 	it.label(p.Label(), p.ID().String())
-	it.Unlisted = p.Unlisted()
+	it.Unlisted = cleanEach(p.Unlisted())
 	it.Signer = signerOf(p.Signer(), p.Root())
 }
 

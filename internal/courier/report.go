@@ -119,6 +119,9 @@ func problemOf(err error) *problem {
 // refuse turns an item into a refusal.
 func (it *item) refuse(err error) {
 	it.Verdict, it.Error, it.Exit = notVerified, problemOf(err), code.Exit(err)
+	if it.Error.File == "" {
+		it.Error.File = it.Path
+	}
 	it.Sentence = fmt.Sprintf("NOT VERIFIED: %s. Do not import. Nothing was changed.", strings.TrimSuffix(it.Error.Message, "."))
 }
 
@@ -228,7 +231,7 @@ func (it *item) print(b *strings.Builder) {
 		row("not checked", "%s", c)
 	}
 	if len(it.Unlisted) > 0 {
-		row("not part of this bundle", "%s", cleanAll(it.Unlisted, 20))
+		row("not part of this bundle", "%s", strings.Join(it.Unlisted[:min(len(it.Unlisted), 20)], ", "))
 	}
 	if it.Verdict == notChecked && it.Signer != nil {
 		fmt.Fprintf(b, "\n  %s\n", it.askWords())

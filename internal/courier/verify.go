@@ -100,7 +100,7 @@ func (e *errand) items(ctx context.Context, each func(*item, *verify.Bundle, *ve
 	}
 	for _, dir := range m.Unfinished {
 		it := e.item("bundle", dir)
-		it.refuse(code.New(code.LabelMissing, "").In(dir, ""))
+		it.refuse(code.New(code.LabelMissing, "").In(dir, "").Want("a label", "none"))
 		items = append(items, it)
 	}
 	if len(items) == 0 {
@@ -211,7 +211,7 @@ func (e *errand) sums(ctx context.Context, it *item, dir string) {
 		return
 	}
 	it.label(l.Label(), l.ID().String())
-	it.Unlisted = l.Unlisted()
+	it.Unlisted = cleanEach(l.Unlisted())
 	it.unsigned(e.trust.medium, l.KeyIDs())
 	it.Checked = append(it.Checked, "the sums of all volumes and sheets against the label")
 	it.NotChecked = append(it.NotChecked, "who signed the label", "the contents")

@@ -57,6 +57,7 @@ type Fault struct {
 	Point string // kill at the At-th visit of this point; "": at a durable step
 	At    int    // from 1
 	How   string // of a step: "kill", "lose", "keep"
+	Again int    // kill the next start too, at this durable step; 0: do not
 }
 
 // Kill tells whether the process ends on the spot.
@@ -64,6 +65,8 @@ func (f Fault) Kill() bool { return f.Point != "" || f.How == "kill" }
 
 func (f Fault) String() string {
 	switch {
+	case f.Again > 0:
+		return fmt.Sprintf("kill at %s visit %d, and at step %d of the next start", f.Point, f.At, f.Again)
 	case f.Point != "":
 		return fmt.Sprintf("kill at %s visit %d", f.Point, f.At)
 	case f.How != "":
@@ -97,14 +100,19 @@ func steps(trace string) (all []Step) {
 	return all
 }
 
-// Faults lists every fault a trace has room for: a kill at every visit of every point, and each durable step lost, kept
-// and killed at.
+// starting is how many durable steps of a start after a kill are killed at once more.
+const starting = 6
+
+// Faults lists every fault a trace has room for: a kill at every visit of every point, alone and followed by a kill of the
+// recovery, and each durable step lost, kept and killed at.
 func Faults(trace []Step) (all []Fault) {
 	visits, n := map[string]int{}, 0
 	for _, s := range trace {
 		if s.Verb == "point" {
 			visits[s.Path]++
-			all = append(all, Fault{Point: s.Path, At: visits[s.Path]})
+			for again := range starting + 1 {
+				all = append(all, Fault{Point: s.Path, At: visits[s.Path], Again: again})
+			}
 			continue
 		}
 		n++

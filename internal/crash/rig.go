@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/code"
+	"sallyport/internal/durable"
 	"sallyport/internal/keyring"
 	"sallyport/internal/root"
 	"sallyport/internal/verify"
-
-	"sallyport/internal/durable"
 )
 
 // Rig runs cells below one scratch directory. Safe for concurrent use after New.
@@ -118,6 +118,9 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 		return err
 	}
 	o.Trace = steps(string(b))
+	for _, wrong := range Unsynced(o.Trace, at.data(), at.medium()) {
+		f.add(Other, "%s", wrong)
+	}
 	if err := r.visit(ctx, at, func(p *process) (err error) {
 		o.after, err = look(ctx, p.client, &f)
 		return err
@@ -185,6 +188,11 @@ func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(pla
 			return out, err
 		}
 	}
+	if fault.Again > 0 {
+		if err := c.again(ctx); err != nil {
+			return out, err
+		}
+	}
 	r.judgeMedium(ctx, at, c.n, &c.f)
 	lowered(before, readMarks(at.data(), &c.f), &c.f)
 	c.recover(ctx)
@@ -227,7 +235,10 @@ func (c *cell) strike(ctx context.Context) error {
 		return err
 	}
 	c.step, c.struck = struck(c.fault, steps(string(b)))
-	if c.struck && !c.mustEnd() || !c.struck {
+	if c.struck && told != nil && !c.mustEnd() {
+		c.insist(ctx, p)
+	}
+	if !c.struck || !c.mustEnd() {
 		_ = p.stop(ctx) // its own fault may meet it while it stops; what counts is what it leaves
 	}
 	if err := p.wait(ctx); err != nil {
@@ -245,6 +256,33 @@ func (c *cell) strike(ctx context.Context) error {
 		c.f.add(Other, "panic: %s", p.said())
 	}
 	return nil
+}
+
+// again kills the recovery. A start with fewer steps than that is let be, and stopped.
+func (c *cell) again(ctx context.Context) error {
+	p, err := c.r.serve(ctx, c.at.data(), Fault{At: c.fault.Again, How: "kill"}.env()...)
+	switch {
+	case errors.Is(err, errEnded):
+		return nil
+	case err != nil:
+		return err
+	}
+	_, _ = settle(ctx, p.client), p.stop(ctx) // the kill may come in either
+	return p.wait(ctx)
+}
+
+// insist does the operation again with a daemon that said no and lives on. One that is ending says so.
+func (c *cell) insist(ctx context.Context, p *process) {
+	err := c.o.drive(ctx, c.at, p.client, c.n)
+	switch code.Of(err) {
+	case "":
+	case code.NoDaemon, code.NotReady, code.Interrupted, code.FsyncFailed:
+		if werr := p.wait(ctx); werr != nil {
+			c.f.add(Other, "another try without a restart: %v; %v", err, werr)
+		}
+	default:
+		c.f.add(Other, "another try without a restart: %v", err)
+	}
 }
 
 // mustEnd tells that the fault alone ends the daemon: a kill, or a sync of its own disk that did not succeed.

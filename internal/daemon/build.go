@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"sallyport/internal/attest"
 	"sallyport/internal/cas"
 	"sallyport/internal/code"
 	"sallyport/internal/config"
@@ -236,15 +235,6 @@ func (d *Daemon) Ready() <-chan struct{} { return d.ready }
 
 // Socket is where it listens.
 func (d *Daemon) Socket() string { return d.cfg.SocketPath() }
-
-// Key is the public bundle key of a tenant.
-func (d *Daemon) Key(tenant string) (*attest.Key, error) {
-	s, err := d.keys.Bundle(tenant)
-	if err != nil {
-		return nil, err
-	}
-	return s.Public(), nil
-}
 
 // close closes what is open, in the order opposite to New. It may be called twice.
 func (d *Daemon) close() error {

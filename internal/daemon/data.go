@@ -123,3 +123,20 @@ func foreign(dir string) (names []string, err error) {
 	}
 	return names, err
 }
+
+// tidy removes what durable.WriteFile leaves when a crash comes between its write and its rename. Stores tidy up after
+// themselves; it needs no sync, because what comes back is removed by the next start.
+func tidy(dir string) error {
+	own := []string{"cas", "layers", "shelf"}
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && filepath.Dir(path) == dir && slices.Contains(own, e.Name()):
+			return filepath.SkipDir
+		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), ".tmp-"):
+			return os.Remove(path)
+		}
+		return nil
+	})
+}

@@ -52,6 +52,7 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 		go func() { ended <- server.Serve(l) }()
 	}
 	d.goDo(func() { d.tick(run) })
+	d.goDo(func() { d.sweeping(run) })
 	close(d.ready)
 	d.log.Info("ready", "socket", d.Socket(), "name", d.in.Name, "id", d.in.ID)
 	d.notify(sd.SdNotifyReady)
@@ -69,6 +70,9 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 
 // recover drops what a crash left and takes unfinished runs up again. The same functions do it after a clean stop.
 func (d *Daemon) recover(ctx context.Context) error {
+	if err := tidy(d.cfg.DataDir); err != nil {
+		return err
+	}
 	if err := d.intake.Recover(ctx); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	Dir  string // an empty directory
 	Exe  string // this program, for the act that kills it
 	Data string // folder with osv/*.zip, sbom/*.json, vex/*.json; "" or incomplete: made-up evidence
+	Kept bool   // Dir stays after the play
 }
 
 // play is one performance.
@@ -72,11 +73,25 @@ func Run(ctx context.Context, o Options) error {
 			return fmt.Errorf("act %d, %s: did not end as announced: %w", i+1, act.name, p.err)
 		}
 	}
-	fmt.Fprintf(p.Out, "\nProven: nothing entered but through the gate, %d bad sticks changed nothing, a kill lost nothing,\n"+
-		"and both logs prove each other. Type next, with your own evidence:\n"+
-		"  sallyport init --data-dir hub --name hub --tenant acme && sallyport serve --data-dir hub\n"+
-		"To remove all of this demonstration: nothing to do, its directory is gone when it ends.\n", p.bundles)
+	p.end()
 	return nil
+}
+
+// end says what was proven, what to type next and how to remove it.
+func (p *play) end() {
+	fmt.Fprintf(p.Out, `
+Proven: evidence entered only through the gate, byte for byte as hub signed it; %d bad sticks changed nothing;
+wrong clocks changed no verdict; a kill left nothing half done; the receipt came home and the logs hold together.
+
+Next: sallyport init --data-dir hub --name hub --tenant acme
+      sallyport serve --data-dir hub          (in another terminal, or with &)
+      sallyport load --data-dir hub --feed NAME FILE...
+`, p.bundles)
+	if p.Kept {
+		fmt.Fprintf(p.Out, "To remove it: rm -r %s\n", p.Dir)
+		return
+	}
+	fmt.Fprintln(p.Out, "To remove it: nothing to do; all of it was in one temporary directory, which is gone now.")
 }
 
 // say prints one line: what was done → what was seen.

@@ -51,7 +51,9 @@ func (c Case) Name() string { return fmt.Sprintf("%03d-%s", c.Number, c.Slug) }
 
 // Cases are all cases, ascending by number.
 func Cases() []Case {
-	return slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases)
+	all := slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases)
+	slices.SortFunc(all, func(a, b Case) int { return a.Number - b.Number })
+	return all
 }
 
 // Want is the text of the case's file want.

@@ -112,7 +112,7 @@ var nameCases = []Case{
 	{Number: 141, Slug: "label-missing", Defect: "a copy that was not finished: no label", Code: code.LabelMissing, Input: medium(func(m *Medium) { delete(m.Files, m.Volume(".label.json")) })},
 	{Number: 142, Slug: "label-twice", Defect: "two labels in one directory", Code: code.LabelBad, Input: medium(func(m *Medium) { m.Files[path.Join(m.Dir, "zzz.label.json")] = m.Files[m.Volume(".label.json")] })},
 	{Number: 143, Slug: "label-renamed", Defect: "a label under another name than its bundle", Code: code.LabelBad, Input: medium(func(m *Medium) { m.Move(m.Volume(".label.json"), path.Join(m.Dir, "other.label.json")) })},
-	{Number: 144, Slug: "label-symlink", Defect: "the label is a symbolic link", Code: code.LabelMissing, Import: code.LabelMissing, Big: true,
+	{Number: 144, Slug: "label-symlink", Defect: "the label is a symbolic link", Code: code.MediumName, Mirror: code.LabelMissing, Import: code.LabelMissing, Big: true,
 		Input: medium(func(m *Medium) {
 			v := m.Volume(".label.json")
 			m.Move(v, "elsewhere")

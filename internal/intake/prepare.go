@@ -209,7 +209,8 @@ func (o *offer) refusal() error {
 	place := "feed " + o.state.Feed
 	switch o.verdict {
 	case feed.Forked:
-		return code.New(code.Fork, "generation %d of %s was accepted here with other contents", o.state.Generation, o.state.Feed).In("", place)
+		return code.New(code.Fork, "generation %d of %s was accepted here with other contents", o.state.Generation, o.state.Feed).In("", place).
+			Want("the state root accepted here", o.state.StateRoot)
 	case feed.SiteAhead:
 		return code.New(code.Rollback, "generation %d of %s is older than what was accepted here", o.state.Generation, o.state.Feed).
 			In("", place).Want(fmt.Sprint("above generation ", o.active.Generation), fmt.Sprint("generation ", o.state.Generation))

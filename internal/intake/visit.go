@@ -91,7 +91,7 @@ func (v *visit) sort(ctx context.Context) (err error) {
 		return code.New(code.MediumEmpty, "").In(v.medium.Path(), "")
 	}
 	for _, dir := range v.found.Unfinished {
-		v.broken = append(v.broken, candidate{dir: dir, err: code.New(code.LabelMissing, "").In(dir, "")})
+		v.broken = append(v.broken, candidate{dir: dir, err: code.New(code.LabelMissing, "").In(dir, "").Want("a label", "none")})
 	}
 	for _, dir := range v.found.Bundles {
 		if err := ctx.Err(); err != nil {

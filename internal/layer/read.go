@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"sallyport/internal/code"
 	"sallyport/internal/pack"
@@ -25,17 +28,24 @@ type Layer struct {
 	meta  Meta
 	kinds []string
 	packs sync.Pool // of *pack.Decompressor
+	size  int64        // of the file when it was opened: all of it is mapped
+	seen  atomic.Int64 // bytes walked since pages were given back
 }
 
 // Open opens a sealed layer read-only. A file that is not one, or a damaged one, is code.StoreCorrupt.
 func Open(path string) (_ *Layer, err error) {
 	l := &Layer{path: path}
 	l.packs.New = func() any { return pack.NewDecompressor() }
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open layer: %w", err)
+	}
+	l.size = st.Size()
 	err = guard(path, func() (err error) {
 		l.db, err = bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 		return err
 	})
-	if errors.Is(err, bbolt.ErrInvalid) || errors.Is(err, bbolt.ErrChecksum) || errors.Is(err, bbolt.ErrVersionMismatch) {
+	if errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) || errors.Is(err, berrors.ErrVersionMismatch) {
 		err = code.Wrap(code.StoreCorrupt, err, "not a layer").In(path, "")
 	}
 	if err != nil {
@@ -93,10 +103,7 @@ func (l *Layer) Shards() []Shard { return l.meta.Shards }
 func (l *Layer) Kinds() []string { return l.kinds }
 
 // Size is the layer file's size in bytes.
-func (l *Layer) Size() (n int64) {
-	l.view(func(tx *bbolt.Tx) error { n = tx.Size(); return nil })
-	return n
-}
+func (l *Layer) Size() int64 { return l.size }
 
 // Get finds one record; a tombstone is found too.
 func (l *Layer) Get(kind, key string) (e Entry, ok bool, err error) {
@@ -160,6 +167,7 @@ func (l *Layer) Page(kind, after string, limit int) (list []Entry, err error) {
 				return err
 			}
 			list = append(list, e)
+			l.walked(len(k) + len(v))
 		}
 		return nil
 	})

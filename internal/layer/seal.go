@@ -119,6 +119,7 @@ func (l *Layer) raw(name string, fn func(k, v []byte) error) error {
 			if err := fn(k, v); err != nil {
 				return fmt.Errorf("walk %s: %w", name, err)
 			}
+			l.walked(len(k) + len(v))
 		}
 		return nil
 	})

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"container/heap"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -13,10 +12,11 @@ import (
 	"slices"
 
 	"sallyport/internal/durable"
+	"sallyport/internal/pack"
 )
 
-// Sorter sorts byte strings of any number in bounded memory: what does not fit is spilled as sorted runs into a scratch
-// directory, which belongs to the caller and is never synced. Not for concurrent use.
+// Sorter sorts byte strings of any number in bounded memory: what does not fit is spilled as sorted runs, packed, into a
+// scratch directory, which belongs to the caller and is never synced. Not for concurrent use.
 type Sorter struct {
 	fs      durable.FS
 	scratch string
@@ -57,21 +57,20 @@ func (s *Sorter) sort() {
 	slices.SortFunc(s.at, func(a, b span) int { return bytes.Compare(s.arena[a.from:a.to], s.arena[b.from:b.to]) })
 }
 
-func (s *Sorter) spill() (err error) {
+func (s *Sorter) spill() error {
 	s.sort()
 	f, err := os.CreateTemp(s.scratch, s.name+"-*")
 	if err != nil {
 		return fmt.Errorf("spill a run: %w", err)
 	}
 	s.runs = append(s.runs, f)
-	w := bufio.NewWriterSize(s.fs.Writer(f), 1<<18)
-	var head [binary.MaxVarintLen64]byte
+	w := newRunWriter(s.fs.Writer(f))
 	for _, a := range s.at {
-		n := binary.PutUvarint(head[:], uint64(a.to-a.from))
-		w.Write(head[:n])
-		w.Write(s.arena[a.from:a.to])
+		if err := w.add(s.arena[a.from:a.to]); err != nil {
+			return fmt.Errorf("spill a run: %w", err)
+		}
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.flush(); err != nil {
 		return fmt.Errorf("spill a run: %w", err)
 	}
 	s.arena, s.at = s.arena[:0], s.at[:0]
@@ -84,13 +83,14 @@ func (s *Sorter) All() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s.sort()
 		var m merge
+		z := pack.NewDecompressor()
 		for _, f := range s.runs {
 			st, err := f.Stat()
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			r := &run{r: bufio.NewReaderSize(io.NewSectionReader(f, 0, st.Size()), 1<<16)}
+			r := &run{r: bufio.NewReaderSize(io.NewSectionReader(f, 0, st.Size()), 1<<16), z: z}
 			if !m.push(r, yield) {
 				return
 			}
@@ -123,31 +123,6 @@ func (s *Sorter) Close() {
 		os.Remove(filepath.Join(s.scratch, filepath.Base(f.Name())))
 	}
 	s.runs, s.arena, s.at, s.count = nil, nil, nil, 0
-}
-
-// run is one sorted source: a spilled file, or what is still in memory.
-type run struct {
-	r     *bufio.Reader
-	head  []byte
-	arena []byte
-	at    []span
-}
-
-func (r *run) next() error {
-	if r.r == nil {
-		if len(r.at) == 0 {
-			return io.EOF
-		}
-		r.head, r.at = r.arena[r.at[0].from:r.at[0].to], r.at[1:]
-		return nil
-	}
-	n, err := binary.ReadUvarint(r.r)
-	if err != nil {
-		return err
-	}
-	r.head = slices.Grow(r.head[:0], int(n))[:n]
-	_, err = io.ReadFull(r.r, r.head)
-	return err
 }
 
 type merge []*run

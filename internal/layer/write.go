@@ -182,9 +182,11 @@ func (w *Writer) Seal(m Meta) (err error) {
 	if err := w.lookups(aliasBucket, 1, w.aliases); err != nil {
 		return err
 	}
+	w.aliases.Close() // its runs make room for what comes
 	if err := w.lookups(packageBucket, 2, w.packages); err != nil {
 		return err
 	}
+	w.packages.Close()
 	body, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("seal layer: %w", err)
@@ -206,12 +208,7 @@ func (w *Writer) Seal(m Meta) (err error) {
 	if err := w.check(m); err != nil {
 		return fmt.Errorf("seal layer %s: %w", w.path, err)
 	}
-	if err := w.sync(); err != nil {
-		return err
-	}
-	w.aliases.Close()
-	w.packages.Close()
-	return nil
+	return w.sync()
 }
 
 func (w *Writer) sync() error {

@@ -119,6 +119,9 @@ func (d *Decompressor) inflate(dst, frame []byte, h head) ([]byte, error) {
 	if n := len(out) - at; n == 0 || (h.content != unknown && uint64(n) != h.content) {
 		return dst, code.New(code.ZstdBad, "a frame with another content than it says").In("", place(0)).Want(h.content, n)
 	}
+	if at < cap(dst) && &out[at] == &dst[:at+1][at] {
+		out = dst[:len(out)] // with all of its capacity, so that who gave dst can use it again for any frame
+	}
 	return out, nil
 }
 

@@ -254,6 +254,9 @@ func (in *inflater) large(h head) error {
 		if err != nil {
 			return err
 		}
+		if cap(b) < bufferSize {
+			b = make([]byte, 0, FrameMax+slack)
+		}
 		n, err := io.ReadFull(in.stream, b[:bufferSize])
 		total += uint64(n)
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {

@@ -64,7 +64,7 @@ func (d *Document) checkKeys() (map[string]*attest.Key, error) {
 		place := fmt.Sprintf("keys[%d]", i)
 		k, err := attest.ParseKeyText(e.Public)
 		if err != nil {
-			return nil, fmt.Errorf("trust root: %s: %w", place, err)
+			return nil, code.Wrap(code.Of(err), err, "trust root").In("", place+".public")
 		}
 		if e.KeyID != k.ID() || e.Alg != k.Alg() {
 			return nil, bad(place, k.ID()+" "+k.Alg(), fmt.Sprintf("%.60q %.20q", e.KeyID, e.Alg))

@@ -17,7 +17,7 @@ func (t *Trusted) Words() string { return units.Words(t.id) }
 // Fresh tells whether the document's own notAfter lies ahead: code root-expired. A zero now judges no date.
 func (t *Trusted) Fresh(now time.Time) error {
 	if end, err := clock.Parse(t.doc.NotAfter); !now.IsZero() && (err != nil || now.After(end)) {
-		return code.New(code.RootExpired, "version %d ended at %s", t.doc.RootVersion, t.doc.NotAfter)
+		return code.New(code.RootExpired, "version %d ended at %s", t.doc.RootVersion, t.doc.NotAfter).In("", "notAfter").Want("before "+t.doc.NotAfter, clock.Format(now))
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (e *KeyEntry) starts(now time.Time) bool {
 func (t *Trusted) revoked(keyid string, now time.Time) error {
 	for _, r := range t.doc.Revoked {
 		if from, err := clock.Parse(r.From); r.KeyID == keyid && (now.IsZero() || err != nil || !now.Before(from)) {
-			return code.New(code.KeyRevoked, "key %s was revoked from %s on", keyid, r.From)
+			return code.New(code.KeyRevoked, "key %s was revoked from %s on", keyid, r.From).In("", "revoked").Want("a key that is not revoked", keyid)
 		}
 	}
 	return nil

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"sallyport/internal/code"
 	"sallyport/internal/durable"
@@ -137,9 +138,9 @@ func openBolt(path string) (b *bolt.DB, err error) {
 	}()
 	b, err = bolt.Open(path, 0o600, options())
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return nil, code.New(code.Locked, "").In(path, "")
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, corrupt(path, "", "%v", err)
 	}
 	return b, err
@@ -169,7 +170,7 @@ func corrupt(path, place, format string, args ...any) error {
 // and must be short: pages freed meanwhile are not reused.
 func (db *DB) View(fn func(*Tx) error) error {
 	err := db.bolt.View(func(b *bolt.Tx) error { return fn(&Tx{bolt: b, path: db.path}) })
-	if errors.Is(err, bolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return code.New(code.NotReady, "the state database is closed")
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // ErrStop, returned by the function given to a scan, ends it early without an error.
@@ -54,7 +55,7 @@ func (tx *Tx) Put(bucket string, key, value []byte) error {
 // Delete removes a raw value; absent is no error.
 func (tx *Tx) Delete(bucket string, key []byte) error {
 	if !tx.Writable() {
-		return fmt.Errorf("delete %s %q: %w", bucket, key, bolt.ErrTxNotWritable)
+		return fmt.Errorf("delete %s %q: %w", bucket, key, berrors.ErrTxNotWritable)
 	}
 	b := tx.bolt.Bucket([]byte(bucket))
 	if b == nil {

@@ -17,9 +17,9 @@ func (ps *pass) readContent(i int) error {
 	name, size, err := ps.tar.Next()
 	switch {
 	case errors.Is(err, io.EOF):
-		return code.New(code.EntryMissing, "the payload ends before this entry").In(c.Path, "")
+		return code.New(code.EntryMissing, "the payload ends before this entry").In(c.Path, "").Want(c.Path, "the end")
 	case err != nil:
-		return in(err, c.Path)
+		return in(err, ps.name)
 	case name != c.Path:
 		return ps.misplaced(i, name)
 	case size != c.Bytes:
@@ -33,7 +33,7 @@ func (ps *pass) readContent(i int) error {
 	inner := ps.check.content(i, c, io.TeeReader(ps.tar, dw))
 	if out.err == nil {
 		if _, err := io.Copy(dw, ps.tar); err != nil && out.err == nil {
-			return in(err, c.Path)
+			return in(err, ps.name) // the archive or what is around it, not this content
 		}
 	}
 	switch {

@@ -216,8 +216,9 @@ func worse(a, b error) error {
 func in(err error, name string) error {
 	var e *code.Error
 	if errors.As(err, &e) {
-		if e.File == "" {
+		if e.File == "" && name != "" {
 			e.File = name
+			return e // what was wrapped around it was put in words when it had no file yet
 		}
 		return err
 	}

@@ -145,7 +145,7 @@ func readLabel(fsys fs.FS, dir string) (name string, env []byte, files map[strin
 		}
 		if !e.Type().IsRegular() {
 			if strings.HasSuffix(key, ".label.json") {
-				return "", nil, nil, code.New(code.MediumName, "the label is not a plain file").In(path.Join(dir, e.Name()), "")
+				return "", nil, nil, code.New(code.MediumName, "the label is not a plain file").In(path.Join(dir, e.Name()), "").Want("a plain file", e.Type())
 			}
 			continue // never followed: a volume behind a link counts as missing
 		}
@@ -156,7 +156,7 @@ func readLabel(fsys fs.FS, dir string) (name string, env []byte, files map[strin
 	}
 	switch len(labels) {
 	case 0:
-		return "", nil, nil, code.New(code.LabelMissing, "").In(dir, "")
+		return "", nil, nil, code.New(code.LabelMissing, "").In(dir, "").Want("a label", "none")
 	case 1:
 	default:
 		return "", nil, nil, code.New(code.LabelBad, "more than one label in one directory").In(dir, "").Want("one", len(labels))
@@ -225,7 +225,7 @@ func (p *Packing) checkFiles() error {
 func (p *Packing) checkSheet(s bundle.Sheet) error {
 	name, there := p.files[fold(s.Name)]
 	if !there {
-		return code.New(code.SheetBad, "a signed sheet is missing").In(path.Join(p.dir, s.Name), "")
+		return code.New(code.SheetBad, "a signed sheet is missing").In(path.Join(p.dir, s.Name), "").Want(s.Digest, "no such file")
 	}
 	name = path.Join(p.dir, name)
 	b, err := readFile(p.fsys, name, sheetMax, code.SheetBad)

@@ -75,7 +75,8 @@ func (p *Packing) keysFor(o Options) ([]seal.Identity, []seal.DareKey, error) {
 			}
 		}
 	}
-	return nil, nil, code.New(code.NotForUs, "this bundle is encrypted%s, not for the key that was given", p.addressees()).In(p.dir, "")
+	return nil, nil, code.New(code.NotForUs, "this bundle is encrypted%s, not for the key that was given", p.addressees()).In(p.dir, "").
+		Want(fmt.Sprint("one of ", sealed.Recipients), "none of them")
 }
 
 // addressees is " for site-07 and site-12", or nothing when the label names nobody. Names in a verified label are checked.

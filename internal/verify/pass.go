@@ -89,9 +89,9 @@ func (ps *pass) next(want string, limit int64, over code.Code) (int64, error) {
 	name, size, err := ps.tar.Next()
 	switch {
 	case errors.Is(err, io.EOF):
-		return 0, code.New(code.EntryMissing, "the payload ends before this member").In(want, "")
+		return 0, code.New(code.EntryMissing, "the payload ends before this member").In(want, "").Want(want, "the end")
 	case err != nil:
-		return 0, in(err, want)
+		return 0, in(err, ps.name)
 	case name != want && slices.Contains([]string{memberEnvelope, memberRaw, memberSigstore}, name):
 		return 0, code.New(code.TarOrder, "").In(ps.name, "").Want(want, name)
 	case name != want:
@@ -110,7 +110,7 @@ func (ps *pass) member(want string, limit int64, over code.Code) ([]byte, error)
 	}
 	b := make([]byte, size)
 	if _, err := io.ReadFull(ps.tar, b); err != nil {
-		return nil, in(err, want)
+		return nil, in(err, ps.name)
 	}
 	return b, nil
 }
@@ -260,12 +260,13 @@ func (ps *pass) readClear(name string) error {
 	for same && len(rest) > 0 {
 		n, err := ps.tar.Read(buf)
 		if err != nil {
-			return in(err, name)
+			return in(err, ps.name)
 		}
 		same, rest = bytes.HasPrefix(rest, buf[:n]), rest[min(n, len(rest)):]
 	}
 	if !same {
-		return code.New(code.ManifestBad, "this copy of the manifest is not the one that was signed").In(name, "")
+		return code.New(code.ManifestBad, "this copy of the manifest is not the one that was signed").In(name, "").
+			Want(ps.b.id, fmt.Sprint(size, " other bytes"))
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (job *frameJob) run(z *pack.Decompressor) {
 	}
 	if len(job.lines) == 0 || job.lines[len(job.lines)-1] != '\n' {
 		job.count = int64(bytes.Count(job.lines, []byte("\n")))
-		job.err = code.New(code.LineBad, "a frame does not end with a line")
+		job.err = code.New(code.LineBad, "a frame does not end with a line").Want("a line feed at its end", "another byte")
 		return
 	}
 	keep := bytes.Count(job.lines, []byte("\n")) <= shardDigests
@@ -145,7 +145,7 @@ func checkLine(line []byte) error {
 	case len(line) >= pack.LineMax:
 		return code.New(code.LineLimit, "").Want(fmt.Sprint("at most ", pack.LineMax, " bytes with LF"), len(line)+1)
 	case len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}':
-		return code.New(code.LineBad, "not a JSON object on one line")
+		return code.New(code.LineBad, "not a JSON object on one line").Want("{…}", fmt.Sprintf("%.60q", line))
 	case hasControl(line):
 		return code.New(code.LineBad, "a control character stands in it")
 	case !utf8.Valid(line):

@@ -174,7 +174,7 @@ func damaged(p *Packing, vol bundle.Volume) *code.Error {
 
 func missing(p *Packing, vol bundle.Volume) *code.Error {
 	return code.New(code.VolumeMissing, "this volume is missing").
-		In(path.Join(p.dir, vol.Name), fmt.Sprintf("volume %d of %d", vol.N, len(p.label.Volumes)))
+		In(path.Join(p.dir, vol.Name), fmt.Sprintf("volume %d of %d", vol.N, len(p.label.Volumes))).Want(fmt.Sprint(vol.Bytes, " bytes"), "no plain file of this name")
 }
 
 // Read gives the outer bytes. After the last byte of a volume its digest has been judged.

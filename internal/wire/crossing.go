@@ -166,6 +166,7 @@ type Outcome struct {
 	Quarantine string     `json:"quarantine,omitempty"`
 	Receipt    string     `json:"receipt,omitempty"`
 	Spoken     string     `json:"spoken,omitempty"`
+	Unlisted   []string   `json:"unlisted,omitempty"` // files beside the volumes that nobody signed
 }
 
 // TrustChange is a change of trust seen on a medium, never applied by an import.

@@ -144,7 +144,9 @@ type FeedRef struct {
 type Proof struct {
 	Feed        FeedRef  `json:"feed"`
 	OriginName  string   `json:"originName"`
+	Epoch       int64    `json:"epoch"`
 	Generation  int64    `json:"generation"`
+	StateRoot   string   `json:"stateRoot"`
 	Kind        string   `json:"kind"`
 	Key         string   `json:"key"`
 	Digest      string   `json:"digest"`
@@ -162,7 +164,7 @@ type Proof struct {
 	Local       bool     `json:"local"`
 	LoadedBy    string   `json:"loadedBy,omitempty"`
 	LoadRecord  string   `json:"loadRecord,omitempty"`
-	Source      string   `json:"source,omitempty"`
+	Sources     []string `json:"sources,omitempty"` // files it was loaded from
 	AcceptedAt  string   `json:"acceptedAt"`
 	Checked     []string `json:"checked"`
 }

@@ -163,29 +163,10 @@ func (a *API) take(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wir
 	if rerr != nil {
 		return nil, rerr
 	}
-	a.speak(ctx, out.Outcomes)
 	for _, o := range out.Outcomes {
 		a.Metrics.Imported(o.Decision)
 	}
 	return &out, err
-}
-
-// speak adds the words of a spoken receipt to what was activated.
-func (a *API) speak(ctx context.Context, outcomes []wire.Outcome) {
-	for i, o := range outcomes {
-		if o.Decision != string(intake.Activated) || o.Receipt == "" {
-			continue
-		}
-		rows, err := a.Intake.ListReceipts(ctx, "", maxList)
-		if err != nil {
-			return // the receipt itself stands
-		}
-		for _, r := range rows {
-			if r.Number == o.Receipt {
-				outcomes[i].Spoken = r.Spoken
-			}
-		}
-	}
 }
 
 // onMedium lists the bundle directories that have a label, by their last name.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -266,9 +267,9 @@ func (a *API) recordsList(ctx context.Context, c *web.Call) (any, error) {
 		return nil, err
 	}
 	defer closeAll(list)
-	from := strings.SplitN(q.After, "\x00", 3)
-	if q.After != "" && len(from) != 3 {
-		return nil, code.New(code.BadUsage, "not a cursor of an answer").Do("Give the cursor as it was printed.")
+	from, err := place(q.After)
+	if err != nil {
+		return nil, err
 	}
 	p := &pager{api: a, q: q, from: from, resume: q.After != "", out: wire.Records{Records: []wire.Record{}}}
 	for _, v := range list {
@@ -277,6 +278,21 @@ func (a *API) recordsList(ctx context.Context, c *web.Call) (any, error) {
 		}
 	}
 	return p.out, ctx.Err()
+}
+
+// cursor names the last record of a page, in letters that a shell leaves alone.
+func cursor(r wire.Record) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(r.OriginName + "/" + r.Feed + "\x00" + r.Kind + "\x00" + r.Key))
+}
+
+// place is where a cursor points: feed, kind and key; "" is the beginning.
+func place(cursor string) ([]string, error) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	from := strings.SplitN(string(text), "\x00", 3)
+	if err != nil || cursor != "" && len(from) != 3 {
+		return nil, code.New(code.BadUsage, "not a cursor of an answer").Do("Give the cursor as it was printed.")
+	}
+	return from, nil
 }
 
 // pager is one page under way.
@@ -303,7 +319,7 @@ func (p *pager) walk(v view) error {
 		err := v.Scan(kind, after, func(it layer.Item) error {
 			if n := len(p.out.Records); n == p.q.Limit {
 				last := p.out.Records[n-1]
-				p.out.Next = last.OriginName + "/" + last.Feed + "\x00" + last.Kind + "\x00" + last.Key
+				p.out.Next = cursor(last)
 				return layer.ErrStop
 			}
 			r, err := p.api.record(hit{v, it}, p.q.Body)
