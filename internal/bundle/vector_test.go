@@ -95,8 +95,16 @@ func TestRootBuilderRefuses(t *testing.T) {
 		kind, key string
 		want      code.Code
 	}{
-		{"advisory", "b", ""}, {"advisory", "b", code.IndexBad}, {"advisory", "a", code.IndexBad}, {"aaa", "z", code.IndexBad}, {"sbom", "a", ""},
-		{"sbom", "", code.LineBad}, {"sbom", "x\n", code.LineBad}, {"sbom", "\xff", code.LineBad}, {"SBOM", "z", code.LineBad}, {"", "z", code.LineBad},
+		{"advisory", "b", ""},
+		{"advisory", "b", code.IndexBad},
+		{"advisory", "a", code.IndexBad},
+		{"aaa", "z", code.IndexBad},
+		{"sbom", "a", ""},
+		{"sbom", "", code.LineBad},
+		{"sbom", "x\n", code.LineBad},
+		{"sbom", "\xff", code.LineBad},
+		{"SBOM", "z", code.LineBad},
+		{"", "z", code.LineBad},
 	} {
 		before := b.Root()
 		err := b.Add(c.kind, c.key, d)

@@ -288,7 +288,10 @@ func TestUnmarshal(t *testing.T) {
 func TestMarshalRefuses(t *testing.T) {
 	for _, v := range []any{
 		doc{}, // nil list
-		map[string]any{"a": nil}, map[string]any{"a": -1}, map[string]any{"a": 1.5}, map[string]any{"a": int64(1 << 53)},
+		map[string]any{"a": nil},
+		map[string]any{"a": -1},
+		map[string]any{"a": 1.5},
+		map[string]any{"a": int64(1 << 53)},
 		map[string]any{"a": 1, "A": 2},
 	} {
 		if b, err := Marshal(v); err == nil {

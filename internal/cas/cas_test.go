@@ -120,6 +120,26 @@ func TestLife(t *testing.T) {
 	}
 }
 
+func TestDrop(t *testing.T) {
+	s := create(t, durable.FS{})
+	st := begin(t, s)
+	a, b := stage(t, st, "alpha"), stage(t, st, "beta")
+	if err := st.Commit(a); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []digest.Digest{a, b, b} { // committed, staged, not there
+		if err := st.Drop(d); err != nil {
+			t.Error(err)
+		}
+	}
+	if !st.Has(a) || st.Has(b) {
+		t.Error("a committed blob was dropped, or a staged one was not")
+	}
+	if left, _ := os.ReadDir(st.dir); len(left) != 0 {
+		t.Errorf("left in staging: %v", left)
+	}
+}
+
 func TestAbortAndClosed(t *testing.T) {
 	s := create(t, durable.FS{})
 	st := begin(t, s)

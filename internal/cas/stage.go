@@ -122,6 +122,15 @@ func (st *Stage) Open(d digest.Digest) (*File, error) {
 	return f, err
 }
 
+// Drop removes a staged blob that will not be committed, so that its space is free before Discard. One that is not staged
+// is no error.
+func (st *Stage) Drop(d digest.Digest) error {
+	if err := os.Remove(st.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop staged blob: %w", err)
+	}
+	return nil
+}
+
 // Commit makes blobs durable under their digests, and holds them from the sweep until Discard. A blob that is not
 // staged must be committed already (code not-found). It may be repeated, with the same or more blobs.
 func (st *Stage) Commit(ds ...digest.Digest) error {

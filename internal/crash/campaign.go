@@ -23,28 +23,35 @@ func (r *Rig) Cells() (all []Cell) {
 	return all
 }
 
-// Pick chooses kills and other faults by a seed, spread evenly over the operations.
+// Pick chooses kills and other faults by a seed, spread evenly over the operations: in turns one at a commit, where most is
+// decided, and one anywhere.
 func Pick(all []Cell, seed uint64, kills, faults int) (some []Cell) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	all = slices.Clone(all)
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	taken := map[Cell]bool{}
 	for _, kill := range []bool{true, false} {
 		want := map[bool]int{true: kills, false: faults}[kill]
-		taken := map[Cell]bool{}
-		for want > 0 {
-			before, round := want, map[*Operation]bool{}
+		for turn, idle := 0, 0; want > 0 && idle < 2; turn++ {
+			round := map[*Operation]bool{}
 			for _, c := range all {
-				if want > 0 && c.Fault.Kill() == kill && !taken[c] && !round[c.Operation] {
+				if want > 0 && c.Fault.Kill() == kill && !taken[c] && !round[c.Operation] && (turn%2 == 1 || c.commits()) {
 					taken[c], round[c.Operation] = true, true
 					some, want = append(some, c), want-1
 				}
 			}
-			if want == before {
-				break // there are no more
+			if idle++; len(round) > 0 {
+				idle = 0
 			}
 		}
 	}
 	return some
+}
+
+// commits tells whether the fault meets a commit of the state database.
+func (c Cell) commits() bool {
+	s, ok := struck(c.Fault, c.Operation.Trace)
+	return ok && s.Verb == "commit"
 }
 
 // RunAll runs cells, two daemons at a time, and reports each as it ends. It stops at the rig's own first trouble.

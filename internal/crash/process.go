@@ -17,7 +17,7 @@ import (
 	"sallyport/internal/client"
 )
 
-// patience bounds everything a healthy daemon does at once; only a hung one ever uses it up.
+// patience bounds one life of a daemon; only a hung one ever uses it up.
 const patience = 60 * time.Second
 
 // Build builds the program, with the fault seam or as it is released.

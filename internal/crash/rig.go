@@ -94,7 +94,7 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 	var f findings
 	start := audit(filepath.Join(o.start, "d"), new(findings)) // a wreck has leftovers
 	n := newNotes()
-	drive := func(p *process) (err error) {
+	drive := func(ctx context.Context, p *process) (err error) {
 		if o.before, err = look(ctx, p.client, &f); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 		return err
 	}
 	defer os.RemoveAll(at.dir)
-	if err := r.visit(ctx, at, func(p *process) error { return o.drive(ctx, at, p.client, n) }, "SALLYPORT_TRACE="+at.trace()); err != nil {
+	if err := r.visit(ctx, at, func(ctx context.Context, p *process) error { return o.drive(ctx, at, p.client, n) }, "SALLYPORT_TRACE="+at.trace()); err != nil {
 		return err
 	}
 	b, err := os.ReadFile(at.trace())
@@ -121,7 +121,7 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 	for _, wrong := range Unsynced(o.Trace, at.data(), at.medium()) {
 		f.add(Other, "%s", wrong)
 	}
-	if err := r.visit(ctx, at, func(p *process) (err error) {
+	if err := r.visit(ctx, at, func(ctx context.Context, p *process) (err error) {
 		o.after, err = look(ctx, p.client, &f)
 		return err
 	}); err != nil {
@@ -136,7 +136,9 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 }
 
 // visit serves, does something, and stops.
-func (r *Rig) visit(ctx context.Context, at place, do func(*process) error, env ...string) error {
+func (r *Rig) visit(ctx context.Context, at place, do func(context.Context, *process) error, env ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	p, err := r.serve(ctx, at.data(), env...)
 	if errors.Is(err, errEnded) {
 		return fmt.Errorf("%w: %s", err, p.said())
@@ -144,7 +146,7 @@ func (r *Rig) visit(ctx context.Context, at place, do func(*process) error, env 
 	if err != nil {
 		return err
 	}
-	if err := do(p); err != nil {
+	if err := do(ctx, p); err != nil {
 		return errors.Join(err, p.stop(ctx))
 	}
 	return p.stop(ctx)
@@ -169,8 +171,6 @@ type Outcome struct {
 // Run runs one cell. The error is the rig's own trouble; what the daemon did wrong are findings. spoil, when it is given,
 // damages the place before the daemon is looked at again: what a blind checker would not see.
 func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(place) error) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
-	defer cancel()
 	out := Outcome{Operation: o, Fault: fault}
 	at, err := r.place(o)
 	if err != nil {
@@ -222,6 +222,8 @@ type cell struct {
 
 // strike serves with the fault, drives the operation and waits for the end, which it makes itself when the daemon lives on.
 func (c *cell) strike(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	p, err := c.r.serve(ctx, c.at.data(), append(c.fault.env(), "SALLYPORT_TRACE="+c.at.trace())...)
 	if err != nil && !errors.Is(err, errEnded) {
 		return err
@@ -242,7 +244,7 @@ func (c *cell) strike(ctx context.Context) error {
 		_ = p.stop(ctx) // its own fault may meet it while it stops; what counts is what it leaves
 	}
 	if err := p.wait(ctx); err != nil {
-		c.f.add(Other, "after %s at %s: %v", c.fault, c.step, err)
+		c.f.add(Other, "after %s: %v", c.fault, err)
 	}
 	if b, err := os.ReadFile(c.at.trace()); err == nil {
 		c.step, c.struck = struck(c.fault, steps(string(b)))
@@ -260,6 +262,8 @@ func (c *cell) strike(ctx context.Context) error {
 
 // again kills the recovery. A start with fewer steps than that is let be, and stopped.
 func (c *cell) again(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	p, err := c.r.serve(ctx, c.at.data(), Fault{At: c.fault.Again, How: "kill"}.env()...)
 	switch {
 	case errors.Is(err, errEnded):
@@ -296,7 +300,7 @@ func (c *cell) mustEnd() bool {
 
 // recover serves without the fault, compares, and does the operation again.
 func (c *cell) recover(ctx context.Context) {
-	err := c.r.visit(ctx, c.at, func(p *process) error {
+	err := c.r.visit(ctx, c.at, func(ctx context.Context, p *process) error {
 		if err := settle(ctx, p.client); err != nil {
 			return err
 		}

@@ -68,8 +68,10 @@ func (w *work) sign(c Contents) (*head, error) {
 		return nil, in("signing", err)
 	}
 	h.first = []member{
-		{"signatures/export.dsse.json", env}, {m.Profile.Kind + "/export.json", h.payload},
-		{"signatures/export.sig", sig}, {"signatures/export.sigstore.json", stb},
+		{"signatures/export.dsse.json", env},
+		{m.Profile.Kind + "/export.json", h.payload},
+		{"signatures/export.sig", sig},
+		{"signatures/export.sigstore.json", stb},
 	}
 	return h, nil
 }

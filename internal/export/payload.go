@@ -22,6 +22,11 @@ import (
 // root, and no bundle comes out of here that the gate has not read to its last byte. That the seal gives these bytes back
 // is the seal's promise (its tags), that the volumes hold the seal's bytes is checked by the label afterwards.
 func (w *work) pack(b *Build, h *head, out string) ([]bundle.Volume, error) {
+	list, err := w.stream(b, h, out)
+	return list, w.blame(b, h, err)
+}
+
+func (w *work) stream(b *Build, h *head, out string) ([]bundle.Volume, error) {
 	gate := newGate(w.ctx, w.run.Name+bundle.PayloadSuffix(bundle.SealNone), w.options())
 	defer gate.abandon()
 	vols := newVolumes(w.FS, out, w.volumeBytes())
@@ -114,7 +119,8 @@ func (w *work) members(b *Build, h *head, outer *pack.OuterWriter) error {
 	return tw.Close()
 }
 
-// member copies one content from the store, hashing it again: what the manifest says is what goes in, or nothing goes out.
+// member copies one content from the store. It is hashed by the gate, which reads the same bytes behind the packer: what the
+// manifest says is what goes in, or nothing goes out.
 func (w *work) member(b *Build, c bundle.Content, tw *pack.TarWriter, buf []byte) error {
 	f, err := b.open(c.Digest)
 	if err != nil {
@@ -124,15 +130,41 @@ func (w *work) member(b *Build, c bundle.Content, tw *pack.TarWriter, buf []byte
 	if err := tw.Header(c.Path, c.Bytes); err != nil {
 		return err
 	}
-	r := digest.NewReader(f)
-	n, err := io.CopyBuffer(struct{ io.Writer }{tw}, struct{ io.Reader }{patient{w.ctx, r}}, buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{tw}, struct{ io.Reader }{patient{w.ctx, f}}, buf)
 	if err != nil {
 		return err
 	}
-	if n != c.Bytes || r.Sum() != c.Digest {
-		return code.New(code.StoreCorrupt, "").In(c.Digest.String(), "").Want(fmt.Sprintf("%d bytes %s", c.Bytes, c.Digest), fmt.Sprintf("%d bytes %s", n, r.Sum()))
+	if n != c.Bytes {
+		return corrupt(c, n, c.Digest)
 	}
 	return nil
+}
+
+func corrupt(c bundle.Content, n int64, d digest.Digest) error {
+	return code.New(code.StoreCorrupt, "").In(c.Digest.String(), "").Want(fmt.Sprintf("%d bytes %s", c.Bytes, c.Digest), fmt.Sprintf("%d bytes %s", n, d))
+}
+
+// blame finds the blob in our own store when the gate met other bytes than the manifest names.
+func (w *work) blame(b *Build, h *head, err error) error {
+	if !code.Has(err, code.EntryDigest) {
+		return err
+	}
+	for _, c := range h.manifest.Contents {
+		f, oerr := b.open(c.Digest)
+		if oerr != nil {
+			return errors.Join(err, oerr)
+		}
+		r := digest.NewReader(f)
+		n, cerr := io.Copy(io.Discard, struct{ io.Reader }{patient{w.ctx, r}})
+		f.Close()
+		switch {
+		case cerr != nil:
+			return errors.Join(err, cerr)
+		case n != c.Bytes || r.Sum() != c.Digest:
+			return in("storage", fmt.Errorf("pack %q: %w", c.Path, corrupt(c, n, r.Sum())))
+		}
+	}
+	return err
 }
 
 // patient ends a long copy when its run is cancelled.

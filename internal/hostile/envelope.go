@@ -186,7 +186,7 @@ var envelopeCases = []Case{
 	{Number: 432, Slug: "label-byte-order-mark", Defect: "a label that begins with a byte order mark", Code: code.EnvelopeBad, Plan: labelled(bom)},
 	{Number: 433, Slug: "label-utf16", Defect: "a label in UTF-16", Code: code.EnvelopeBad, Plan: labelled(wide)},
 	{Number: 434, Slug: "label-trailing", Defect: "bytes behind the label", Code: code.NotCanonical, Plan: labelled(func(b []byte) []byte { return append(b, '\n') })},
-	{Number: 435, Slug: "label-is-a-card", Defect: "a card where the label should be", Code: code.PayloadType, Plan: func(w *forge.World, p *forge.Plan) { p.LabelEnvelope = func([]byte) []byte { return w.Hub.CardEnv } }},
+	{Number: 435, Slug: "label-is-a-root", Defect: "a trust root where the label should be", Code: code.PayloadType, Plan: func(w *forge.World, p *forge.Plan) { p.LabelEnvelope = func([]byte) []byte { return w.Hub.RootEnv } }},
 	{Number: 436, Slug: "label-too-big", Defect: "a label of more than 1 MiB", Code: code.LabelBad, Big: true, Plan: labelled(func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 3<<20)...) })},
 	{Number: 437, Slug: "label-of-a-stranger", Defect: "a right bundle under a stranger's label", Code: code.SignerUnknown, Plan: func(w *forge.World, p *forge.Plan) { p.Labelers = []*attest.Signer{w.Stranger.Bundle} }},
 	{Number: 438, Slug: "label-empty", Defect: "a label without bytes", Code: code.EnvelopeBad, Plan: labelled(func([]byte) []byte { return nil })},

@@ -181,7 +181,7 @@ var manifestCases = []Case{
 			}
 			return attest.Sign(attest.TypeAnchor, c.Payload, w.Hub.Bundle)
 		})},
-	{Number: 448, Slug: "anchor-is-a-card", Defect: "a card where the time anchor should be", Code: code.PayloadType, Plan: anchored(func(w *forge.World) ([]byte, error) { return w.Hub.CardEnv, nil })},
+	{Number: 448, Slug: "anchor-is-a-root", Defect: "a trust root where the time anchor should be", Code: code.PayloadType, Plan: anchored(func(w *forge.World) ([]byte, error) { return w.Hub.RootEnv, nil })},
 	{Number: 449, Slug: "anchor-not-named", Defect: "a time anchor that the manifest does not name", Code: code.ManifestBad, Plan: manifest(func(m *bundle.Manifest) { m.Anchor = digest.Digest{} })},
 	{Number: 450, Slug: "copy-differs", Defect: "the copy of the manifest for stock tools says something else", Code: code.ManifestBad,
 		Plan: members(func(ms []forge.Member) []forge.Member {

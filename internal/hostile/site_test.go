@@ -140,17 +140,19 @@ func (s *site) trust(t *testing.T, roots [][]byte) {
 	}))
 }
 
-// tree is names and bytes below cas/sha256, layers and marks.
-func (s *site) tree(t *testing.T) string {
+// tree is the digest of names and bytes below cas/sha256, layers and marks.
+func (s *site) tree(t *testing.T) string { return tree(t, s.dir, "cas/sha256", "layers", "marks") }
+
+func tree(t *testing.T, dir string, tops ...string) string {
 	t.Helper()
 	h := sha256.New()
-	for _, top := range []string{"cas/sha256", "layers", "marks"} {
-		check(t, filepath.WalkDir(filepath.Join(s.dir, top), func(p string, e fs.DirEntry, err error) error {
+	for _, top := range tops {
+		check(t, filepath.WalkDir(filepath.Join(dir, top), func(p string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return err
 			}
 			b, err := os.ReadFile(p)
-			fmt.Fprintf(h, "%s %x\n", strings.TrimPrefix(p, s.dir), sha256.Sum256(b))
+			fmt.Fprintf(h, "%s %x\n", strings.TrimPrefix(p, dir), sha256.Sum256(b))
 			return err
 		}))
 	}

@@ -86,6 +86,9 @@ func (im *imports) layer(pr *prepared, o *offer, p parts) error {
 	if err != nil {
 		return err
 	}
+	if err := pr.spent(p.index); err != nil {
+		return err
+	}
 	o.meta = layer.Meta{Feed: o.ref, Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot, Shards: built.Shards, Counts: built.Counts, Bytes: built.Bytes}
 	if err := w.Seal(o.meta); err != nil {
 		return err
@@ -96,6 +99,20 @@ func (im *imports) layer(pr *prepared, o *offer, p parts) error {
 	}
 	o.size = st.Size()
 	return nil
+}
+
+// spent gives back the space of an index that was read for the last time, unless another content has the same bytes.
+func (pr *prepared) spent(at string) error {
+	b, ok := pr.staged[at]
+	if !ok {
+		return nil
+	}
+	for other, c := range pr.staged {
+		if other != at && c.digest == b.digest {
+			return nil
+		}
+	}
+	return pr.stage.Drop(b.digest)
 }
 
 // document describes one document of the feed to the layer: a name to show, never a path.

@@ -647,6 +647,65 @@ func TestSorter(t *testing.T) {
 	}
 }
 
+func TestDamagedRun(t *testing.T) {
+	for _, damage := range []func([]byte) []byte{
+		func(b []byte) []byte { return b[:len(b)-3] },
+		func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+	} {
+		scratch := t.TempDir()
+		s := NewSorter(durable.FS{}, scratch, "x", 4<<10)
+		for n := range 1000 {
+			if err := s.Add(fmt.Appendf(nil, "CVE-%06d", n*7919%1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runs, err := os.ReadDir(scratch)
+		if err != nil || len(runs) == 0 {
+			t.Fatal("nothing was spilled", err)
+		}
+		path := filepath.Join(scratch, runs[0].Name())
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, damage(b), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen error
+		for _, err := range s.All() {
+			seen = errors.Join(seen, err)
+		}
+		if seen == nil {
+			t.Error("a damaged run was read without an error")
+		}
+		s.Close()
+	}
+}
+
+// A walk gives the pages of the file back now and then, and reads them again as they were.
+func TestWalkForgetsPages(t *testing.T) {
+	f := newFixture(t, 300, 10, 2)
+	v := f.build(t, NewDir(filepath.Join(t.TempDir(), "layers"), durable.FS{}))
+	defer v.Close()
+	for _, seen := range []int64{0, forgetBytes - 1, forgetBytes - 5000} {
+		v.Base().seen.Store(seen)
+		n := 0
+		err := v.All(func(it Item) error {
+			if it.Key != f.index[n].Key || it.Digest != f.index[n].Digest {
+				t.Errorf("%d: %s", n, it.Key)
+			}
+			n++
+			return nil
+		})
+		if err != nil || n != len(f.index) {
+			t.Fatalf("%d of %d records: %v", n, len(f.index), err)
+		}
+		if left := v.Base().seen.Load(); seen > 0 && left >= seen {
+			t.Errorf("from %d: still %d bytes walked", seen, left)
+		}
+	}
+}
+
 func TestDir(t *testing.T) {
 	f := newFixture(t, 30, 10, 2)
 	dir := NewDir(filepath.Join(t.TempDir(), "layers"), durable.FS{})

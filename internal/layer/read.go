@@ -27,7 +27,7 @@ type Layer struct {
 	db    *bbolt.DB
 	meta  Meta
 	kinds []string
-	packs sync.Pool // of *pack.Decompressor
+	packs sync.Pool    // of *pack.Decompressor
 	size  int64        // of the file when it was opened: all of it is mapped
 	seen  atomic.Int64 // bytes walked since pages were given back
 }

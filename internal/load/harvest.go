@@ -42,7 +42,6 @@ type harvest struct {
 
 	blob   *cas.Writer // of the load record
 	ledger io.WriteCloser
-	files  int
 
 	taken, rejected int64
 	rejects         []Reject

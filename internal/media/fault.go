@@ -53,9 +53,14 @@ func osCode(err error) code.Code {
 		errno syscall.Errno
 		code  code.Code
 	}{
-		{syscall.ENOSPC, code.NoSpace}, {syscall.EDQUOT, code.NoSpace}, {syscall.EROFS, code.MediumReadOnly},
-		{syscall.EFBIG, code.FileTooBig}, {syscall.ENODEV, code.MediumGone}, {syscall.ENXIO, code.MediumGone},
-		{syscall.ESTALE, code.MediumGone}, {syscall.ENOTCONN, code.MediumGone},
+		{syscall.ENOSPC, code.NoSpace},
+		{syscall.EDQUOT, code.NoSpace},
+		{syscall.EROFS, code.MediumReadOnly},
+		{syscall.EFBIG, code.FileTooBig},
+		{syscall.ENODEV, code.MediumGone},
+		{syscall.ENXIO, code.MediumGone},
+		{syscall.ESTALE, code.MediumGone},
+		{syscall.ENOTCONN, code.MediumGone},
 	} {
 		if errors.Is(err, row.errno) {
 			return row.code

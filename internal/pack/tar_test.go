@@ -66,10 +66,23 @@ func long(n int) string {
 
 func goodMembers() []member {
 	return []member{
-		{"signatures/export.dsse.json", []byte("{}")}, {"empty", nil}, {"block", make([]byte, 512)}, {"block-1", make([]byte, 511)}, {"block+1"[:5] + "x", make([]byte, 513)},
-		{long(99), []byte("99")}, {long(100), []byte("100")}, {long(101), []byte("101")}, {long(155), []byte("155")}, {long(256), []byte("256")}, {long(257), []byte("257")}, {long(512), []byte("512")},
-		{strings.Repeat("n", 101), []byte("no slash to split at")}, {strings.Repeat("p", 156) + "/x", []byte("prefix too long")}, {"d/" + strings.Repeat("n", 101), []byte("base too long")},
-		{strings.Repeat("c", 255), []byte("a part of 255 bytes")}, {strings.Repeat("p/", 15) + "x", text(1, 100000)},
+		{"signatures/export.dsse.json", []byte("{}")},
+		{"empty", nil},
+		{"block", make([]byte, 512)},
+		{"block-1", make([]byte, 511)},
+		{"block+1"[:5] + "x", make([]byte, 513)},
+		{long(99), []byte("99")},
+		{long(100), []byte("100")},
+		{long(101), []byte("101")},
+		{long(155), []byte("155")},
+		{long(256), []byte("256")},
+		{long(257), []byte("257")},
+		{long(512), []byte("512")},
+		{strings.Repeat("n", 101), []byte("no slash to split at")},
+		{strings.Repeat("p", 156) + "/x", []byte("prefix too long")},
+		{"d/" + strings.Repeat("n", 101), []byte("base too long")},
+		{strings.Repeat("c", 255), []byte("a part of 255 bytes")},
+		{strings.Repeat("p/", 15) + "x", text(1, 100000)},
 	}
 }
 
@@ -110,8 +123,16 @@ func TestTarUsesPAXOnlyWhereDue(t *testing.T) {
 		size   int64
 		blocks int
 	}{
-		{"a", 0, 1}, {long(100), 1, 1}, {long(156), 1, 1}, {strings.Repeat("n", 100), 1, 1}, {strings.Repeat("n", 101), 1, 3}, {long(300), 1, 3}, {long(512), 1, 4},
-		{"a", octalMax, 1}, {"a", octalMax + 1, 3}, {long(512), 1 << 50, 4},
+		{"a", 0, 1},
+		{long(100), 1, 1},
+		{long(156), 1, 1},
+		{strings.Repeat("n", 100), 1, 1},
+		{strings.Repeat("n", 101), 1, 3},
+		{long(300), 1, 3},
+		{long(512), 1, 4},
+		{"a", octalMax, 1},
+		{"a", octalMax + 1, 3},
+		{long(512), 1 << 50, 4},
 	} {
 		if got := len(appendHeader(nil, row.name, row.size)) / blockSize; got != row.blocks {
 			t.Errorf("%d bytes of name, size %d: %d blocks, want %d", len(row.name), row.size, got, row.blocks)

@@ -24,9 +24,22 @@ type field struct {
 }
 
 var fields = [...]field{
-	{"name", 0, 100}, {"mode", 100, 8}, {"uid", 108, 8}, {"gid", 116, 8}, {"size", 124, 12}, {"mtime", 136, 12},
-	{"checksum", 148, 8}, {"type", 156, 1}, {"linkname", 157, 100}, {"magic", 257, 8}, {"uname", 265, 32},
-	{"gname", 297, 32}, {"devmajor", 329, 8}, {"devminor", 337, 8}, {"prefix", 345, 155}, {"reserved", 500, 12},
+	{"name", 0, 100},
+	{"mode", 100, 8},
+	{"uid", 108, 8},
+	{"gid", 116, 8},
+	{"size", 124, 12},
+	{"mtime", 136, 12},
+	{"checksum", 148, 8},
+	{"type", 156, 1},
+	{"linkname", 157, 100},
+	{"magic", 257, 8},
+	{"uname", 265, 32},
+	{"gname", 297, 32},
+	{"devmajor", 329, 8},
+	{"devminor", 337, 8},
+	{"prefix", 345, 155},
+	{"reserved", 500, 12},
 }
 
 // Places of the fields we read before we compare.

@@ -140,9 +140,11 @@ func (t *TarReader) judge(at int64) error {
 }
 
 func typeWord(k byte) string {
-	words := map[byte]string{'1': "a hard link", '2': "a symbolic link", '3': "a character device", '4': "a block device",
+	words := map[byte]string{
+		'1': "a hard link", '2': "a symbolic link", '3': "a character device", '4': "a block device",
 		'5': "a directory", '6': "a FIFO", '7': "a contiguous file", 'g': "global PAX records", 'L': "a GNU long name",
-		'K': "a GNU long link", 'S': "a GNU sparse file"}
+		'K': "a GNU long link", 'S': "a GNU sparse file",
+	}
 	if w := words[k]; w != "" {
 		return w
 	}

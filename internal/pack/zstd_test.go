@@ -166,6 +166,15 @@ func TestErrorOffsetsAreOfTheStream(t *testing.T) {
 	}
 }
 
+// A small frame leaves its buffer to a large one behind it.
+func TestSmallFrameBeforeLarge(t *testing.T) {
+	small, big := text(1, 1000), text(2, 3<<20)
+	got, err := inflate(t, bytes.NewReader(append(bytes.Repeat(EncodeFrame(nil, small), 2*ring), streamed(t, big)...)))
+	if want := append(bytes.Repeat(small, 2*ring), big...); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
 func TestDoubleBomb(t *testing.T) {
 	outer := EncodeFrame(nil, EncodeFrame(nil, bombRLE()))
 	if len(outer) > 300 {

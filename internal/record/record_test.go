@@ -20,13 +20,17 @@ func TestScan(t *testing.T) {
 		want Fields
 	}{
 		{`{"id":"A"}`, Fields{ID: "A"}},
-		{`{"aliases":["X","Y"],"id":"A","modified":"2024-01-01T00:00:00Z","withdrawn":"2025-01-01T00:00:00Z"}`,
-			Fields{ID: "A", Aliases: []string{"X", "Y"}, Modified: "2024-01-01T00:00:00Z", Withdrawn: "2025-01-01T00:00:00Z"}},
+		{
+			`{"aliases":["X","Y"],"id":"A","modified":"2024-01-01T00:00:00Z","withdrawn":"2025-01-01T00:00:00Z"}`,
+			Fields{ID: "A", Aliases: []string{"X", "Y"}, Modified: "2024-01-01T00:00:00Z", Withdrawn: "2025-01-01T00:00:00Z"},
+		},
 		{`{"aliases":null,"affected":null,"id":"A"}`, Fields{ID: "A"}},
 		{`{"affected":[],"aliases":[],"id":"A"}`, Fields{ID: "A"}},
-		{`{"affected":[{"package":null},{"ranges":[{"id":"no","events":["]","}"]}]},{"package":{"ecosystem":"Go","name":"b","purl":"x"}},` +
-			`{"package":{"ecosystem":"Go","name":"a"}},{"package":{"ecosystem":"Go","name":"b"}}],"id":"A"}`,
-			Fields{ID: "A", Packages: []Package{{"Go", "a"}, {"Go", "b"}}}},
+		{
+			`{"affected":[{"package":null},{"ranges":[{"id":"no","events":["]","}"]}]},{"package":{"ecosystem":"Go","name":"b","purl":"x"}},` +
+				`{"package":{"ecosystem":"Go","name":"a"}},{"package":{"ecosystem":"Go","name":"b"}}],"id":"A"}`,
+			Fields{ID: "A", Packages: []Package{{"Go", "a"}, {"Go", "b"}}},
+		},
 		{`{"details":"a \"quoted\" brace } and \\","id":"A\"\u00e9\n"}`, Fields{ID: "A\"é\n"}},
 		{`{"id":"\ud83d\ude00"}`, Fields{ID: "😀"}},
 		{`{"a":{"id":"inner","b":[1,2,{"id":3}]},"id":"A","n":-1.5,"t":true}`, Fields{ID: "A"}},
