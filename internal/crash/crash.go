@@ -58,6 +58,7 @@ type Fault struct {
 	At    int    // from 1
 	How   string // of a step: "kill", "lose", "keep"
 	Again int    // kill the next start too, at this durable step; 0: do not
+	Cut   bool   // a kill takes away what was not synced, as a power cut may
 }
 
 // Kill tells whether the process ends on the spot.
@@ -65,6 +66,9 @@ func (f Fault) Kill() bool { return f.Point != "" || f.How == "kill" }
 
 func (f Fault) String() string {
 	switch {
+	case f.Cut:
+		f.Cut = false
+		return "power cut, " + f.String()
 	case f.Again > 0:
 		return fmt.Sprintf("kill at %s visit %d, and at step %d of the next start", f.Point, f.At, f.Again)
 	case f.Point != "":
@@ -104,7 +108,7 @@ func steps(trace string) (all []Step) {
 const starting = 6
 
 // Faults lists every fault a trace has room for: a kill at every visit of every point, alone and followed by a kill of the
-// recovery, and each durable step lost, kept and killed at.
+// recovery, each durable step lost, kept and killed at; and each kill once more with the power cut.
 func Faults(trace []Step) (all []Fault) {
 	visits, n := map[string]int{}, 0
 	for _, s := range trace {
@@ -113,12 +117,14 @@ func Faults(trace []Step) (all []Fault) {
 			for again := range starting + 1 {
 				all = append(all, Fault{Point: s.Path, At: visits[s.Path], Again: again})
 			}
+			all = append(all, Fault{Point: s.Path, At: visits[s.Path], Cut: true})
 			continue
 		}
 		n++
 		for _, how := range []string{"kill", "lose", "keep"} {
 			all = append(all, Fault{At: n, How: how})
 		}
+		all = append(all, Fault{At: n, How: "kill", Cut: true})
 	}
 	return all
 }

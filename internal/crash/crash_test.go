@@ -272,7 +272,7 @@ func TestPick(t *testing.T) {
 			all = append(all, Cell{o, f})
 		}
 	}
-	if len(all) != 2*(2*(starting+1)+2*3) {
+	if len(all) != 2*(2*(starting+2)+2*4) {
 		t.Fatalf("%d cells", len(all))
 	}
 	some := Pick(all, 7, 3, 100)
@@ -336,6 +336,34 @@ commit d/state.db
 		without := slices.Delete(slices.Clone(all), i, i+1)
 		if wrong := Unsynced(without, "d", "m"); len(wrong) == 0 {
 			t.Errorf("without step %d, %s, nothing is wrong", i, s)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	dir := t.TempDir()
+	data, medium := filepath.Join(dir, "d"), filepath.Join(dir, "m")
+	for name, size := range map[string]int{"d/kept": 8, "d/new": 8, "d/cas/blob": 8, "m/x.partial": 8, "m/y": 8} {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trace := []Step{
+		{"rename", data + "/cas/blob"}, {"syncdir", data + "/cas"}, {"rename", data + "/kept"}, {"rename", data + "/new"},
+		{"create", medium + "/y"}, {"write", medium + "/y"}, {"sync", medium}, {"write", medium + "/x.partial"},
+	}
+	lost, err := Cut(trace, data, medium, func(p string) bool { return p == data+"/kept" })
+	if err != nil || len(lost) != 2 {
+		t.Errorf("took %v: %v", lost, err)
+	}
+	for name, want := range map[string]int64{"d/kept": 8, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {
+		st, err := os.Stat(filepath.Join(dir, name))
+		if got := int64(-1); err == nil && st.Size() != want || err != nil && want != got {
+			t.Errorf("%s: want %d bytes, %v", name, want, err)
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
@@ -13,19 +16,28 @@ type ledgerOfSyncs struct {
 	dirs         map[string]bool // a name in them changed and they are not synced
 	bases        map[string]bool // names of files that were synced
 	ready        map[string]bool // folders in which a file was synced since the last rename in them
+	names        []string        // that came up and are in a folder of dirs
 	wrong        []string
+}
+
+func newLedger(data, medium string) *ledgerOfSyncs {
+	return &ledgerOfSyncs{
+		data: data, medium: medium, files: map[string]bool{}, dirs: map[string]bool{}, bases: map[string]bool{}, ready: map[string]bool{},
+	}
+}
+
+func (l *ledgerOfSyncs) follow(trace []Step) {
+	for i, s := range trace {
+		l.step(fmt.Sprintf("step %d, %s", i, s), s.Verb, path.Clean(s.Path), strings.HasSuffix(s.Path, "/."))
+	}
 }
 
 // Unsynced lists the places of a trace where something relies on bytes or names that no sync has made durable: a rename of
 // a file that was not synced, a commit while a name below the data directory or on the medium is not, a label before all
 // else on the medium is. Blobs in staging have no lasting name yet and may be lost.
 func Unsynced(trace []Step, data, medium string) []string {
-	l := &ledgerOfSyncs{
-		data: data, medium: medium, files: map[string]bool{}, dirs: map[string]bool{}, bases: map[string]bool{}, ready: map[string]bool{},
-	}
-	for i, s := range trace {
-		l.step(fmt.Sprintf("step %d, %s", i, s), s.Verb, path.Clean(s.Path), strings.HasSuffix(s.Path, "/."))
-	}
+	l := newLedger(data, medium)
+	l.follow(trace)
 	return l.wrong
 }
 
@@ -36,7 +48,9 @@ func (l *ledgerOfSyncs) step(where, verb, p string, folder bool) {
 		if !strings.HasPrefix(p, l.data+"/cas/staging/") {
 			l.files[p] = true
 		}
-	case "create", "mkdir", "remove":
+	case "create", "mkdir":
+		l.dirs[dir], l.names = true, append(l.names, p)
+	case "remove":
 		l.dirs[dir] = true
 	case "syncdir":
 		delete(l.dirs, p)
@@ -84,7 +98,7 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 	delete(l.ready, dir)
 	delete(l.files, p)
 	delete(l.files, p+".partial")
-	l.dirs[dir] = true
+	l.dirs[dir], l.names = true, append(l.names, p)
 }
 
 func (l *ledgerOfSyncs) clean(where, under string) {
@@ -95,4 +109,35 @@ func (l *ledgerOfSyncs) clean(where, under string) {
 			}
 		}
 	}
+}
+
+// Cut takes away what a power cut could at the end of a trace: the second half of every file that was written and not synced,
+// and every new name in a folder that was not synced. old tells which names stood before; a file that was replaced keeps its
+// new bytes. It returns what it did.
+func Cut(trace []Step, data, medium string, old func(string) bool) (lost []string, err error) {
+	l := newLedger(data, medium)
+	l.follow(trace)
+	for _, p := range l.names {
+		if !l.dirs[path.Dir(p)] || old(p) {
+			continue
+		}
+		if err := os.RemoveAll(p); err != nil {
+			return lost, err
+		}
+		lost = append(lost, p)
+	}
+	for p := range l.files {
+		st, err := os.Stat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return lost, err
+		}
+		if err := os.Truncate(p, st.Size()/2); err != nil {
+			return lost, err
+		}
+		lost = append(lost, p)
+	}
+	return lost, nil
 }

@@ -12,6 +12,7 @@ import (
 type Tally struct {
 	Kills, Lost, Kept int            // cells whose fault came to pass
 	Twice             int            // of the kills: those after which the recovery was killed too
+	Cut, Taken        int            // of the kills: those with the power cut; files and names that these took away
 	Idle              int            // cells whose fault never came: the run was shorter than the traced one
 	Acks              int            // things acknowledged before the end
 	Points            map[string]int // kills at each named point
@@ -29,7 +30,10 @@ func (all Tallies) Add(o Outcome) {
 		t = &Tally{Points: map[string]int{}, Findings: map[Class]int{}}
 		all[o.Operation.Name] = t
 	}
-	t.Acks += o.Acks
+	t.Acks, t.Taken = t.Acks+o.Acks, t.Taken+len(o.Taken)
+	if o.Struck && o.Fault.Cut {
+		t.Cut++
+	}
 	switch {
 	case !o.Struck:
 		t.Idle++
@@ -63,8 +67,8 @@ type Seen struct {
 func Report(w io.Writer, r *Rig, all Tallies, controls []Seen) error {
 	var b strings.Builder
 	b.WriteString(preface)
-	b.WriteString("| operation | named points passed | durable steps | kills | and the recovery too | steps lost | steps kept | fault never came | acknowledged | acknowledged and lost | half applied | other |\n")
-	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| operation | named points passed | durable steps | kills | recovery killed too | power cut | files and names taken | steps lost | steps kept | fault never came | acknowledged | acknowledged and lost | half applied | other |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	sum := Tally{Findings: map[Class]int{}}
 	var points, steps int
 	for _, o := range r.Operations {
@@ -88,22 +92,26 @@ func Report(w io.Writer, r *Rig, all Tallies, controls []Seen) error {
 
 const preface = `# Killed and failed at every step
 
-Made by ` + "`make crash`" + `. Each cell starts the real daemon (` + "`sallyport serve`" + `, built with the fault seam) on a copy of a small appliance,
-drives one operation over its socket with one fault, and looks at what is left: on the medium at once; after a start without
-the fault over the socket (every record's bytes, every state root computed anew, runs, timeline, doctor); after the same
-operation was done once more; and after a stop in the files themselves (every blob hashed, every held generation read down to
-its bodies, marks, receipts, events, shelf, leftovers). The steps of the daemon's start and stop are among the steps.
+Made by ` + "`make crash`" + `. Each cell starts the real daemon (` + "`sallyport serve`" + `, built with the fault seam) on a copy of a small
+appliance, drives one operation over its socket with one fault, and looks at what is left: on the medium at once; over the
+socket after a start without the fault (every record's bytes, every state root computed anew, runs, timeline, doctor), and
+again after the same operation was done once more; at last, stopped, in the files themselves (every blob hashed, every held
+generation read down to its bodies, marks, receipts, events, shelf, leftovers). The steps of the daemon's start and stop are
+among the steps. *recover* is the start of an appliance that two kills have left, with a run to finish.
 
-- *kill*: SIGKILL at a named point, or right before a durable step; *and the recovery
-  too*: of these, the next start was killed as well, at one of its first durable steps. *lost*: the step is not done and says so with an error.
-  *kept*: it is done and says so with an error.
+- *kill*: SIGKILL at a named point, or right before a durable step. *recovery killed too*: of these, the next start was killed
+  as well, at one of its first durable steps. *power cut*: of these, what was not synced was taken away afterwards: the second
+  half of each file written and not synced, and each new name in a folder not synced (a file that was replaced keeps its new
+  bytes; a commit of the state database counts as one step).
+- *lost*: the step is not done and says so with an error. *kept*: it is done and says so with an error. A daemon that lives on
+  has to do the same operation again without a restart; one whose own disk failed a sync has to end by itself.
 - *acknowledged*: loads, runs, activations, receipts and bundles on the medium of which the caller was told before the end.
 - *half applied*: a feed that is neither at its old nor at its new generation, a state root its records do not give, feeds of
   one bundle of which only some flipped, a label over volumes that do not verify, a change without its event.
 - *other*: anything else that was promised: a retry that fails, a run without an end or a reason, a mark that fell, a leftover.
 
-A kill leaves what the kernel holds; it does not take unsynced bytes away as a power cut may. That syncs come before the
-renames and commits that rely on them is what the lost and kept steps show.
+The traces are read too: nothing is renamed that was not synced, nothing is committed and no label is written while a name or a
+byte it relies on is not.
 
 `
 
@@ -111,14 +119,15 @@ renames and commits that rely on them is what the lost and kept steps show.
 func (sum *Tally) join(t *Tally) {
 	sum.Kills, sum.Lost, sum.Kept = sum.Kills+t.Kills, sum.Lost+t.Lost, sum.Kept+t.Kept
 	sum.Idle, sum.Acks, sum.Twice = sum.Idle+t.Idle, sum.Acks+t.Acks, sum.Twice+t.Twice
+	sum.Cut, sum.Taken = sum.Cut+t.Cut, sum.Taken+t.Taken
 	for c, n := range t.Findings {
 		sum.Findings[c] += n
 	}
 }
 
 func line(b *strings.Builder, name string, points, steps int, t *Tally) {
-	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n",
-		name, points, steps, t.Kills, t.Twice, t.Lost, t.Kept, t.Idle, t.Acks, t.Findings[Lost], t.Findings[Half], t.Findings[Other])
+	fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n",
+		name, points, steps, t.Kills, t.Twice, t.Cut, t.Taken, t.Lost, t.Kept, t.Idle, t.Acks, t.Findings[Lost], t.Findings[Half], t.Findings[Other])
 }
 
 func count(trace []Step) (points, steps int) {

@@ -162,9 +162,10 @@ func (r *Rig) place(o *Operation) (place, error) {
 type Outcome struct {
 	Operation *Operation
 	Fault     Fault
-	Step      Step // the one that was struck
-	Struck    bool // the fault came to pass
-	Acks      int  // things acknowledged before the end
+	Step      Step     // the one that was struck
+	Struck    bool     // the fault came to pass
+	Acks      int      // things acknowledged before the end
+	Taken     []string // by a power cut
 	Findings  []Finding
 }
 
@@ -189,9 +190,13 @@ func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(pla
 		}
 	}
 	if fault.Again > 0 {
-		if err := c.again(ctx); err != nil {
-			return out, err
-		}
+		err = c.again(ctx)
+	}
+	if fault.Cut && c.struck {
+		out.Taken, err = c.cut()
+	}
+	if err != nil {
+		return out, err
 	}
 	r.judgeMedium(ctx, at, c.n, &c.f)
 	lowered(before, readMarks(at.data(), &c.f), &c.f)
@@ -273,6 +278,23 @@ func (c *cell) again(ctx context.Context) error {
 	}
 	_, _ = settle(ctx, p.client), p.stop(ctx) // the kill may come in either
 	return p.wait(ctx)
+}
+
+// cut takes away what was not synced when the process ended. The step it ended at was announced and not done.
+func (c *cell) cut() ([]string, error) {
+	b, err := os.ReadFile(c.at.trace())
+	if err != nil {
+		return nil, err
+	}
+	trace := steps(string(b))
+	return Cut(trace[:len(trace)-1], c.at.data(), c.at.medium(), func(p string) bool {
+		rel, err := filepath.Rel(c.at.dir, p)
+		if err != nil {
+			return false
+		}
+		_, err = os.Lstat(filepath.Join(c.o.start, rel))
+		return err == nil
+	})
 }
 
 // insist does the operation again with a daemon that said no and lives on. One that is ending says so.
