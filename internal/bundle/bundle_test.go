@@ -181,6 +181,7 @@ func TestManifestRules(t *testing.T) {
 		"path elsewhere":              {code.ManifestBad, func(m *Manifest) { m.Contents[0].Path = "aside/README.md" }},
 		"path of the manifest":        {code.ManifestBad, func(m *Manifest) { m.Contents[1].Path = "mirror/export.json" }},
 		"path below another":          {code.ManifestBad, func(m *Manifest) { m.Contents[1].Path = "mirror/README.md/x" }},
+		"path below the manifest":     {code.ManifestBad, func(m *Manifest) { m.Contents[2].Path = "mirror/export.json/x" }},
 		"role":                        {code.ManifestBad, func(m *Manifest) { m.Contents[0].Role = "king" }},
 		"shard without feed":          {code.ManifestBad, func(m *Manifest) { m.Contents[1].Feed = nil }},
 		"shard without kind":          {code.ManifestBad, func(m *Manifest) { m.Contents[1].Kind = "" }},

@@ -112,7 +112,7 @@ func (m *Manifest) checkContents(c *checker) {
 		dir := strings.ToLower(m.Contents[i].Path)
 		for at := strings.LastIndexByte(dir, '/'); at > 0; at = strings.LastIndexByte(dir, '/') {
 			dir = dir[:at]
-			c.demand(!names[dir], fmt.Sprintf("contents[%d].path", i), "a path below no other content", fmt.Sprintf("%.128q", m.Contents[i].Path))
+			c.demand(!names[dir] && !slices.Contains(Front(m.Profile.Kind), dir), fmt.Sprintf("contents[%d].path", i), "a path below no other content", fmt.Sprintf("%.128q", m.Contents[i].Path))
 		}
 	}
 	m.checkAnchor(c)

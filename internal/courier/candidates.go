@@ -23,22 +23,19 @@ func (c candidates) signerOf(keyIDs []string) *attest.Key {
 	return nil
 }
 
+// candidatesMax bounds the trust roots of a medium that are held at a time, in bytes: real ones have a few KiB.
+const candidatesMax = 4 << 20
+
 // candidates collects the public keys and roots that lie on the medium. What cannot be read or parsed is left out.
 func (t *tree) candidates() (c candidates) {
 	if t.medium == nil {
 		return c
 	}
-	names := slices.Clone(t.medium.Roots)
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(versionIn(a), versionIn(b)) })
-	var envs [][]byte
-	for _, name := range names[:min(len(names), rootsMax)] {
-		if b, err := t.read(name, rootMax); err == nil {
-			envs = append(envs, b)
-		}
-	}
-	c.roots = gather(envs)
+	c.roots = t.gather()
+	seen := map[string]bool{}
 	add := func(k *attest.Key, err error) {
-		if err == nil && !slices.ContainsFunc(c.keys, k.Equal) {
+		if err == nil && !seen[k.ID()] {
+			seen[k.ID()] = true
 			c.keys = append(c.keys, k)
 		}
 	}
@@ -60,14 +57,31 @@ func (t *tree) candidates() (c candidates) {
 	return c
 }
 
-// gather builds what chains it can, in the order given, and drops the rest: nothing here is believed yet.
-func gather(envs [][]byte) []*root.Trusted {
+// rootNames are the trust roots on the medium, by the version in their names.
+func (t *tree) rootNames() []string {
+	if t.medium == nil {
+		return nil
+	}
+	names := slices.Clone(t.medium.Roots)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(versionIn(a), versionIn(b)) })
+	return names[:min(len(names), rootsMax)]
+}
+
+// gather builds what chains it can, in the order of the names, and drops the rest: nothing here is believed yet.
+func (t *tree) gather() []*root.Trusted {
 	var roots []*root.Trusted
-	for _, env := range envs {
-		if t, err := root.First(env, time.Time{}); err == nil {
-			roots = append(roots, t)
-		} else if i, t, err := successor(roots, env); err == nil {
-			roots[i] = t
+	held := 0
+	for _, name := range t.rootNames() {
+		env, err := t.read(name, rootMax)
+		if err != nil || held+len(env) > candidatesMax {
+			continue
+		}
+		if first, err := root.First(env, time.Time{}); err == nil {
+			roots = append(roots, first)
+			held += len(env)
+		} else if i, next, err := successor(roots, env); err == nil {
+			held += len(env) - len(roots[i].Envelope())
+			roots[i] = next
 		}
 	}
 	return roots

@@ -54,6 +54,7 @@ func (p Program) extract(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	r.to = filepath.Clean(r.to)
 	if _, err := os.Lstat(r.to); !errors.Is(err, fs.ErrNotExist) {
 		return 0, code.New(code.BadUsage, "there is something already").In(r.to, "").Do("Name a directory that does not exist yet.")
 	}

@@ -32,6 +32,14 @@ func (it *item) label(l *bundle.Label, id string) {
 	}
 }
 
+// packer is who signed the outer bytes: the origin by its name, a relay by its id, for the label names no other.
+func packer(l *bundle.Label) string {
+	if l.Packer.ID != l.Appliance.ID {
+		return l.Packer.ID
+	}
+	return l.Appliance.Name
+}
+
 // packing copies what a verified label says.
 func (it *item) packing(p *verify.Packing) {
 	it.label(p.Label(), p.ID().String())
@@ -58,6 +66,8 @@ func (it *item) contents(b *verify.Bundle) {
 	it.Checked = append(it.Checked, fmt.Sprintf("all %d entries: order, size, digest; nothing is missing, nothing is extra", b.Stats().Entries))
 	if b.Rooted() {
 		it.Checked = append(it.Checked, "every record against the index, and the state root of every feed")
+	} else if len(m.Feeds) > 0 && m.Delta == nil {
+		it.NotChecked = append(it.NotChecked, "state roots: a bundle of this kind does not carry whole feeds")
 	} else if len(m.Feeds) > 0 {
 		it.NotChecked = append(it.NotChecked, "state roots: they come out only on the base this delta is applied to")
 	}
@@ -68,6 +78,9 @@ func (it *item) contents(b *verify.Bundle) {
 
 // limits says what a verdict does not cover.
 func (e *errand) limits(it *item, keyMode bool, b *verify.Bundle) {
+	if b != nil {
+		it.NotChecked = append(it.NotChecked, "audience: whether it is meant for this site is judged at import")
+	}
 	if keyMode {
 		it.NotChecked = append(it.NotChecked, "revocation, scope, time and marks: a bare key says nothing of them")
 	} else {

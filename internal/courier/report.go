@@ -197,6 +197,9 @@ func (it *item) print(b *strings.Builder) {
 	if it.Origin != "" {
 		row("from", "%s", strings.TrimSpace(it.Tenant+" "+it.OriginName+" "+it.Origin))
 	}
+	if it.Packer != "" {
+		row("packed by", "%s", it.Packer)
+	}
 	if len(it.For) > 0 {
 		row("for", "%s", strings.Join(it.For, ", "))
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -111,7 +112,11 @@ func (t *tree) read(name string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// labelled tells whether a label beside the named file names it as one of its volumes; then the bundle is verified whole.
+// volumeRE is what a volume's name has behind the bundle's. A file that only begins like one (NAME.tar.zst.bak) is not part
+// of the bundle, and the bundle's verdict says nothing of it.
+var volumeRE = regexp.MustCompile(`^\.tar\.zst(\.age|\.dare)?(\.[0-9]{3,4})?$`)
+
+// labelled tells whether the named file has the name of a volume of a label beside it; then the bundle is verified whole.
 func (t *tree) labelled(name string) bool {
 	list, err := fs.ReadDir(t.fsys, path.Dir(name))
 	if err != nil {
@@ -119,7 +124,8 @@ func (t *tree) labelled(name string) bool {
 	}
 	for _, e := range list {
 		base, ok := strings.CutSuffix(strings.ToLower(e.Name()), ".label.json")
-		if ok && e.Type().IsRegular() && strings.HasPrefix(strings.ToLower(name), base+".tar.zst") {
+		rest, same := strings.CutPrefix(strings.ToLower(name), base)
+		if ok && same && e.Type().IsRegular() && volumeRE.MatchString(rest) {
 			return true
 		}
 	}

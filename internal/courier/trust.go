@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/attest"
 	"sallyport/internal/code"
@@ -59,7 +61,7 @@ func (p Program) findTrust(r request, t *tree) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	tr.follow()
+	tr.follow(t)
 	return tr, nil
 }
 
@@ -183,14 +185,25 @@ func (tr *trust) fromKit(self string, t *tree) error {
 	return nil
 }
 
-// follow lets later versions of trusted roots on the medium take over, by their own rule: signed by the old and the new.
-func (tr *trust) follow() {
-	for i, r := range tr.Roots {
-		for _, c := range tr.medium.roots {
-			if c.ID() == r.ID() && c.Version() > r.Version() {
-				tr.Roots[i] = c
-				tr.warnings = append(tr.warnings, fmt.Sprintf("the medium carries version %d of the trust root, rightly signed after version %d; it was used", c.Version(), r.Version()))
+// follow lets later versions of trusted roots on the medium take over, by their own rule: signed by the old and the new,
+// from the version that is trusted on. A chain that is whole in itself but leaves ours before that version proves nothing:
+// whoever holds a root key that was rotated away can write one.
+func (tr *trust) follow(t *tree) {
+	before := slices.Clone(tr.Roots)
+	for _, name := range t.rootNames() {
+		env, err := t.read(name, rootMax)
+		if err != nil {
+			continue
+		}
+		for i, r := range tr.Roots {
+			if next, err := r.Next(env, time.Time{}); err == nil {
+				tr.Roots[i] = next
 			}
+		}
+	}
+	for i, r := range tr.Roots {
+		if r.Version() > before[i].Version() {
+			tr.warnings = append(tr.warnings, fmt.Sprintf("the medium carries version %d of the trust root, rightly signed after version %d; it was used", r.Version(), before[i].Version()))
 		}
 	}
 }

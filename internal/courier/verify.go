@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -117,7 +118,10 @@ func (e *errand) items(ctx context.Context, each func(*item, *verify.Bundle, *ve
 // one verifies the one file that was named: a label or volume with its whole bundle, a signed paper, or a bare payload.
 func (e *errand) one(ctx context.Context, each func(*item, *verify.Bundle, *verify.Packing)) ([]*item, error) {
 	name := e.tree.file
-	if strings.HasSuffix(strings.ToLower(name), ".label.json") || e.tree.labelled(name) {
+	if info, err := fs.Lstat(e.tree.fsys, name); err != nil || !info.Mode().IsRegular() {
+		return nil, code.New(code.BadUsage, "not a plain file").In(e.tree.file, "").Do("Name the file itself.")
+	}
+	if label := strings.ToLower(name); strings.HasSuffix(label, ".label.json") && !strings.HasPrefix(label, "._") || e.tree.labelled(name) {
 		return []*item{e.bundle(ctx, ".", each)}, nil
 	}
 	f, err := e.tree.fsys.Open(name)
@@ -190,7 +194,7 @@ func (e *errand) outer(ctx context.Context, it *item, p *verify.Packing, why str
 	}
 	l := p.Label()
 	it.Verdict = intact
-	it.Sentence = fmt.Sprintf("INTACT, SEALED: every outer byte is as %s (%s) signed it; the contents were not opened.", l.Tenant, l.Appliance.Name)
+	it.Sentence = fmt.Sprintf("INTACT, SEALED: every outer byte is as %s (%s) signed it; the contents were not opened.", l.Tenant, packer(l))
 	it.Checked = append(it.Checked, "signature of the label", fmt.Sprintf("all %d volume(s), byte for byte", len(l.Volumes)), "both sheets; nothing is missing, nothing is extra")
 	it.NotChecked = append(it.NotChecked, why, "that label and manifest say the same (seen only after opening)")
 	e.limits(it, p.Root() == nil, nil)

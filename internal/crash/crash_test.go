@@ -329,6 +329,9 @@ commit d/state.db
 		t.Fatalf("%q", wrong)
 	}
 	all := steps(good)
+	if wrong := Unsynced(steps(strings.Replace(good, "sync m/.\nsync m\n", "", 1)), "d", "m"); len(wrong) == 0 {
+		t.Error("a label over a volume whose name is not synced, and nothing is wrong")
+	}
 	for i, s := range all {
 		if !strings.HasPrefix(s.Verb, "sync") || s.Path == "m/." || s.Path == "m" && i < len(all)-2 {
 			continue // the folder of a medium is covered twice
@@ -353,11 +356,18 @@ func TestCut(t *testing.T) {
 		}
 	}
 	trace := []Step{
-		{"rename", data + "/cas/blob"}, {"syncdir", data + "/cas"}, {"rename", data + "/kept"}, {"rename", data + "/new"},
-		{"create", medium + "/y"}, {"write", medium + "/y"}, {"sync", medium}, {"write", medium + "/x.partial"},
+		{"rename", data + "/cas/blob"},
+		{"syncdir", data + "/cas"},
+		{"mkdir", data + "/cas/other"},
+		{"rename", data + "/kept"},
+		{"rename", data + "/new"},
+		{"create", medium + "/y"},
+		{"write", medium + "/y"},
+		{"sync", medium},
+		{"write", medium + "/x.partial"},
 	}
 	lost, err := Cut(trace, data, medium, func(p string) bool { return p == data+"/kept" })
-	if err != nil || len(lost) != 2 {
+	if err != nil || len(lost) != 3 {
 		t.Errorf("took %v: %v", lost, err)
 	}
 	for name, want := range map[string]int64{"d/kept": 8, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {

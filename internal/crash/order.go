@@ -4,25 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
 // ledgerOfSyncs follows a trace and knows what a power cut at this moment could take away.
 type ledgerOfSyncs struct {
 	data, medium string
-	files        map[string]bool // written and not synced
-	dirs         map[string]bool // a name in them changed and they are not synced
-	bases        map[string]bool // names of files that were synced
-	ready        map[string]bool // folders in which a file was synced since the last rename in them
-	names        []string        // that came up and are in a folder of dirs
+	files        map[string]bool     // written and not synced
+	dirs         map[string][]string // folders not synced since a name in them changed, with the new names
+	bases        map[string]bool     // names of files that were synced
+	ready        map[string]bool     // folders in which a file was synced since the last rename in them
 	wrong        []string
 }
 
 func newLedger(data, medium string) *ledgerOfSyncs {
 	return &ledgerOfSyncs{
-		data: data, medium: medium, files: map[string]bool{}, dirs: map[string]bool{}, bases: map[string]bool{}, ready: map[string]bool{},
+		data: data, medium: medium, files: map[string]bool{}, dirs: map[string][]string{}, bases: map[string]bool{}, ready: map[string]bool{},
 	}
 }
 
@@ -49,9 +50,9 @@ func (l *ledgerOfSyncs) step(where, verb, p string, folder bool) {
 			l.files[p] = true
 		}
 	case "create", "mkdir":
-		l.dirs[dir], l.names = true, append(l.names, p)
+		l.dirs[dir] = append(l.dirs[dir], p)
 	case "remove":
-		l.dirs[dir] = true
+		l.dirs[dir] = slices.Clip(l.dirs[dir]) // nothing new, and yet not synced
 	case "syncdir":
 		delete(l.dirs, p)
 	case "sync":
@@ -73,13 +74,9 @@ func (l *ledgerOfSyncs) sync(p string, folder bool) {
 		return
 	}
 	if p == l.medium || p == l.data+"/cas" || p == l.data+"/cas/sha256" {
-		for _, m := range []map[string]bool{l.files, l.dirs} {
-			for k := range m {
-				if k == p || strings.HasPrefix(k, p+"/") {
-					delete(m, k)
-				}
-			}
-		}
+		below := func(k string) bool { return k == p || strings.HasPrefix(k, p+"/") }
+		maps.DeleteFunc(l.files, func(k string, _ bool) bool { return below(k) })
+		maps.DeleteFunc(l.dirs, func(k string, _ []string) bool { return below(k) })
 	}
 }
 
@@ -90,7 +87,10 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 	case strings.HasPrefix(p, l.data+"/shelf/") && path.Ext(p) == "":
 		l.clean(where, l.data+"/shelf")
 	case strings.HasPrefix(p, l.medium+"/") && strings.HasSuffix(p, ".label.json"):
-		delete(l.dirs, dir) // the label's own partial name
+		l.dirs[dir] = slices.DeleteFunc(l.dirs[dir], func(name string) bool { return name == p+".partial" })
+		if len(l.dirs[dir]) == 0 {
+			delete(l.dirs, dir)
+		}
 		l.clean(where, l.medium)
 	case !l.bases[path.Base(p)] && !l.ready[dir]:
 		l.wrong = append(l.wrong, where+": the file was not synced")
@@ -98,15 +98,13 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 	delete(l.ready, dir)
 	delete(l.files, p)
 	delete(l.files, p+".partial")
-	l.dirs[dir], l.names = true, append(l.names, p)
+	l.dirs[dir] = append(l.dirs[dir], p)
 }
 
 func (l *ledgerOfSyncs) clean(where, under string) {
-	for _, m := range []map[string]bool{l.files, l.dirs} {
-		for k := range m {
-			if k == under || strings.HasPrefix(k, under+"/") {
-				l.wrong = append(l.wrong, where+": not synced before it: "+k)
-			}
+	for _, k := range slices.Concat(slices.Collect(maps.Keys(l.files)), slices.Collect(maps.Keys(l.dirs))) {
+		if k == under || strings.HasPrefix(k, under+"/") {
+			l.wrong = append(l.wrong, where+": not synced before it: "+k)
 		}
 	}
 }
@@ -117,8 +115,8 @@ func (l *ledgerOfSyncs) clean(where, under string) {
 func Cut(trace []Step, data, medium string, old func(string) bool) (lost []string, err error) {
 	l := newLedger(data, medium)
 	l.follow(trace)
-	for _, p := range l.names {
-		if !l.dirs[path.Dir(p)] || old(p) {
+	for _, p := range slices.Concat(slices.Collect(maps.Values(l.dirs))...) {
+		if old(p) {
 			continue
 		}
 		if err := os.RemoveAll(p); err != nil {

@@ -123,16 +123,6 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// gone tells whether it has ended.
-func (p *process) gone() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
 // killed tells whether SIGKILL ended it.
 func (p *process) killed() bool {
 	var exit *exec.ExitError

@@ -18,6 +18,8 @@ type hub struct {
 	mu    sync.Mutex
 	last  map[string]*pace
 	subs  map[string]map[chan Run]bool
+	gone  chan struct{} // closed with the room: nobody waits for a reader that has left
+	once  sync.Once
 }
 
 type pace struct {
@@ -27,7 +29,7 @@ type pace struct {
 }
 
 func newHub(c clock.Clock) *hub {
-	return &hub{clock: c, last: map[string]*pace{}, subs: map[string]map[chan Run]bool{}}
+	return &hub{clock: c, last: map[string]*pace{}, subs: map[string]map[chan Run]bool{}, gone: make(chan struct{})}
 }
 
 // progress notes how far a run is and tells its watchers at most four times a second; a new stage is told at once.
@@ -118,7 +120,7 @@ func (h *hub) leave(id string, c chan Run) {
 }
 
 // Watch subscribes to a run: its present state at once, then every new state and, at most four times a second, progress.
-// The channel is closed after the last state, or when ctx ends.
+// The channel is closed after the last state, when ctx ends, or when the room closes; whoever reads slowly misses the rest then.
 func (r *Room) Watch(ctx context.Context, id string) (<-chan Run, error) {
 	c := r.hub.subscribe(id)
 	run, err := r.Show(ctx, id)
@@ -134,9 +136,15 @@ func (r *Room) Watch(ctx context.Context, id string) (<-chan Run, error) {
 		defer r.hub.leave(id, c)
 		for {
 			select {
-			case out <- run:
-			case <-ctx.Done():
-				return
+			case out <- run: // with room in it also when the room closes
+			default:
+				select {
+				case out <- run:
+				case <-ctx.Done():
+					return
+				case <-r.hub.gone:
+					return
+				}
 			}
 			if run.State.Final() {
 				return
@@ -157,6 +165,7 @@ func (r *Room) Watch(ctx context.Context, id string) (<-chan Run, error) {
 
 // close ends every subscription.
 func (h *hub) close() {
+	h.once.Do(func() { close(h.gone) })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, subs := range h.subs {

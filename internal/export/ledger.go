@@ -143,6 +143,9 @@ func Delivered(tx *state.Tx, peer string, receipt *bundle.Receipt, payload diges
 	if err != nil || !ok {
 		return job.Run{}, false, err
 	}
+	if run.Tenant != receipt.Tenant {
+		return run, false, nil // of a peer bound to another tenant: it says nothing about this one's run
+	}
 	if len(run.Peers) > 0 && !slices.Contains(run.Peers, peer) {
 		return run, false, nil // not its addressee: what it did with it proves nothing about delivery
 	}

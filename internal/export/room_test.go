@@ -291,6 +291,21 @@ func TestStoreDamageIsCaught(t *testing.T) {
 	}
 }
 
+// A watcher that does not read any more never keeps the room open.
+func TestCloseWithASilentWatcher(t *testing.T) {
+	h := newHub(t, 8)
+	h.fill(10)
+	must(t, h.room.Start(t.Context()))
+	id, err := h.room.Submit(t.Context(), export.Request{Tenant: tenant, Profile: "mirror:full", For: "site"})
+	must(t, err)
+	_, err = h.room.Watch(context.WithoutCancel(t.Context()), id)
+	must(t, err)
+	if run, err := h.room.Wait(t.Context(), id); err != nil || run.State != job.Succeeded {
+		t.Fatalf("%v, run %+v", err, run)
+	}
+	must(t, h.room.Close())
+}
+
 func TestDistributionFailsAndIsRetried(t *testing.T) {
 	h := newHub(t, 7)
 	h.fill(100)

@@ -164,5 +164,8 @@ func (r *Room) Recover(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("recover imports: %w", err)
 	}
+	if err := r.recoverAnchors(); err != nil {
+		return fmt.Errorf("recover imports: %w", err)
+	}
 	return r.staleQuarantine()
 }

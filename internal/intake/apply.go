@@ -74,6 +74,7 @@ type accepted struct {
 // apply makes one prepared bundle part of this appliance: blobs, layers, one transaction, marks.
 func (im *imports) apply(pr *prepared, grants []approval.Grant) error {
 	defer pr.drop()
+	im.read(pr)
 	if pr.already() {
 		return im.confirm(pr)
 	}
@@ -121,7 +122,7 @@ func (im *imports) install(pr *prepared) ([]feed.Proposal, error) {
 			Point: o.point(), Root: o.state.StateRoot, Records: o.state.Records, Counts: o.meta.Counts, Bytes: o.meta.Bytes,
 			Layers:   []feed.Layer{{File: file, Bytes: bytes}},
 			BundleID: pr.bundle.ID(), Manifest: pr.manifest, FeedIndex: i, Signer: pr.bundle.Signer().ID(),
-			GeneratedAt: m.GeneratedAt, AcceptedAt: clock.Format(im.v.time.Trusted),
+			GeneratedAt: m.GeneratedAt, AcceptedAt: clock.Format(im.now.Trusted),
 		}
 		if a := pr.bundle.Anchor(); a != nil {
 			g.AnchorTime = a.AnchorTime
@@ -153,7 +154,7 @@ func (im *imports) transact(pr *prepared, proposals []feed.Proposal, grants []ap
 		if err := im.use(tx); err != nil {
 			return err
 		}
-		out, err := feed.Activate(tx, plan, im.v.time.Trusted)
+		out, err := feed.Activate(tx, plan, im.now.Trusted)
 		if err != nil {
 			return err
 		}
@@ -211,7 +212,10 @@ func (im *imports) book(tx *state.Tx, pr *prepared, acc *accepted, counter int64
 	if err := im.remember(tx, pr, counter); err != nil {
 		return err
 	}
-	return acknowledge(tx, pr.peer.ID, pr.bundle.Manifest().Acks, clock.Format(im.v.time.Trusted))
+	if err := im.keepAnchor(tx, pr); err != nil {
+		return err
+	}
+	return acknowledge(tx, pr.peer.ID, pr.bundle.Manifest().Acks, clock.Format(im.now.Trusted))
 }
 
 func (im *imports) event(kind string, pr *prepared, changes []feed.Change) timeline.Event {

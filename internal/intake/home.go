@@ -154,6 +154,7 @@ func (im *imports) homePaper(pr *prepared, d digest.Digest) (p homePaper, err er
 
 // arrive is the transaction of an outbound bundle.
 func (im *imports) arrive(pr *prepared, papers []homePaper) error {
+	im.read(pr)
 	var news []homePaper
 	err := im.State.Update(im.ctx, func(tx *state.Tx) error {
 		news, im.doubts = nil, nil
@@ -167,6 +168,9 @@ func (im *imports) arrive(pr *prepared, papers []homePaper) error {
 			}
 		}
 		if err := im.remember(tx, pr, 0); err != nil {
+			return err
+		}
+		if err := im.keepAnchor(tx, pr); err != nil {
 			return err
 		}
 		ev := im.event("bundle.import.accepted", pr, nil)
@@ -211,7 +215,7 @@ func (im *imports) takePaper(tx *state.Tx, name, id, tenant string, p homePaper)
 	case ok:
 		return false, code.New(code.CounterOld, "the same counter was used for another paper").Want(old.Digest, p.digest)
 	}
-	at := clock.Format(im.v.time.Trusted)
+	at := clock.Format(im.now.Trusted)
 	row := ReceivedRow{Peer: name, PeerID: id, Tenant: tenant, Kind: p.kind(), Counter: p.counter(), Digest: p.digest, At: at, Envelope: p.envelope}
 	if p.receipt != nil {
 		row.BundleID, row.Decision = p.receipt.BundleID, p.receipt.Decision
@@ -246,7 +250,7 @@ func (im *imports) learn(tx *state.Tx, name string, p homePaper) (peer.Peer, err
 				return peer.Peer{}, err
 			}
 		}
-		return peer.Know(tx, name, im.v.time.Trusted, im.inventoryViews(p.inventory), wantedOf(p.inventory))
+		return peer.Know(tx, name, im.now.Trusted, im.inventoryViews(p.inventory), wantedOf(p.inventory))
 	}
 	if _, err := peer.Edit(tx, name, func(q *peer.Peer) error {
 		q.LastReceipt = receiptNumber(p.receipt.Counter)
@@ -257,7 +261,7 @@ func (im *imports) learn(tx *state.Tx, name string, p homePaper) (peer.Peer, err
 	if err := im.witness(tx, name, p.receipt.Issuer.ID, p.receipt.Log); err != nil {
 		return peer.Peer{}, err
 	}
-	return peer.Know(tx, name, im.v.time.Trusted, im.receiptViews(p.receipt), nil)
+	return peer.Know(tx, name, im.now.Trusted, im.receiptViews(p.receipt), nil)
 }
 
 // receiptViews is what a receipt that covers something says about our feeds.

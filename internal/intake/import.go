@@ -8,6 +8,7 @@ import (
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
 	"sallyport/internal/ident"
+	"sallyport/internal/marks"
 )
 
 // The kinds of bundles this room knows.
@@ -27,6 +28,7 @@ type imports struct {
 	ready    []*prepared              // verified, layered, waiting for approval, in order of creation
 	pending  map[ident.FeedRef]*offer // what feeds will be once ready is applied
 	doubts   []TrustChange            // of the transaction that is running
+	now      marks.Reading            // of the bundle that is being accepted: the visit's, or later by the bundle's own anchor
 	used     bool                     // the approval was used up by the first bundle applied
 }
 
@@ -48,7 +50,7 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 		return Result{}, err
 	}
 	defer v.medium.Close()
-	im := &imports{Room: r, ctx: ctx, q: q, v: v, progress: progress, pending: map[ident.FeedRef]*offer{}}
+	im := &imports{Room: r, ctx: ctx, q: q, v: v, now: v.time, progress: progress, pending: map[ident.FeedRef]*offer{}}
 	defer im.drop()
 	if err := im.run(); err != nil {
 		return im.res, err

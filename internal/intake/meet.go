@@ -78,11 +78,26 @@ func (r *Room) AddPeer(ctx context.Context, path string, q AddRequest) (peer.Pee
 	if known, ok, err := r.already(s); err != nil || ok {
 		return known, err
 	}
+	if err := r.notOlder(s); err != nil {
+		return peer.Peer{}, err
+	}
 	p := s.peer(how, q.Actor, now)
 	if p.Tenant, p.TheirTenant, err = bind(r.Self.Tenants, tenants(s.trusted), q); err != nil {
 		return peer.Peer{}, err
 	}
 	return r.meet(ctx, p, s, now)
+}
+
+// notOlder refuses a card or a root that is older than what was accepted before, as after a restored backup.
+func (r *Room) notOlder(s *stranger) error {
+	set := r.Marks.Get()
+	if last := set.Counters[marks.CounterKey("card", s.card.Appliance.ID)]; s.card.Counter < last {
+		return code.New(code.CounterOld, "card").In(s.file, "counter").Want(fmt.Sprint("at least ", last), s.card.Counter)
+	}
+	if last := set.Roots[s.trusted.ID().String()]; s.trusted.Version() < last {
+		return code.New(code.RootRollback, "").In(s.file, "rootVersion").Want(fmt.Sprint("at least ", last), s.trusted.Version())
+	}
+	return nil
 }
 
 // meet stores a peer and raises what may never go back.

@@ -24,6 +24,7 @@ type prepared struct {
 	plan     BundlePlan
 	keep     []digest.Digest // blobs to commit
 	manifest digest.Digest   // blob of the manifest's envelope
+	now      marks.Reading   // the visit's, or later by the bundle's own anchor
 	since    string          // when the data that is active here was made, for a sentence
 	done     bool
 }
@@ -124,6 +125,7 @@ func (im *imports) open(pr *prepared) (err error) {
 	if !pr.bundle.Done() {
 		return code.New(code.Bug, "the gate did not finish")
 	}
+	pr.now = im.reading(pr)
 	if err := im.epochs(pr); err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func (im *imports) describe(pr *prepared) {
 	pr.plan.Space, pr.plan.DataTime = 0, m.GeneratedAt
 	pr.plan.Signer = pr.bundle.Signer().Words()
 	if at, err := time.Parse(time.RFC3339, m.GeneratedAt); err == nil {
-		pr.plan.AgeSeconds = max(0, int64(im.v.time.Trusted.Sub(at)/time.Second))
+		pr.plan.AgeSeconds = max(0, int64(pr.now.Trusted.Sub(at)/time.Second))
 	}
 	pr.plan.Decision = AlreadyActive
 	for i := range pr.offers {

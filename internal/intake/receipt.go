@@ -75,7 +75,7 @@ func (im *imports) receipt(tx *state.Tx, pr *prepared, acc *accepted, counter in
 	rc := &bundle.Receipt{
 		Issuer: im.self(), Tenant: m.Tenant, To: m.Appliance, Counter: counter, BundleID: pr.bundle.ID(), LabelID: pr.packing.ID(),
 		Opened: true, Decision: string(acc.decision), Feeds: receiptFeeds(pr, acc.outcome.Changes), Approvals: count(grants),
-		TrustedTime: clock.Format(im.v.time.Trusted), TimeSource: im.v.time.Source, Medium: im.mediumFacts(),
+		TrustedTime: clock.Format(im.now.Trusted), TimeSource: im.now.Source, Medium: im.mediumFacts(),
 		Verifier: "sallyport " + im.Self.Software, Log: log,
 	}
 	envelope, d, err := signPaper(attest.TypeReceipt, rc.Encode, key)
@@ -153,7 +153,7 @@ func section(l *timeline.Log, tx *state.Tx, key *attest.Signer, known *peer.LogH
 
 // remember keeps what a packing was, so that the same stick is known again.
 func (im *imports) remember(tx *state.Tx, pr *prepared, counter int64) error {
-	s := seenBundle{BundleID: pr.bundle.ID(), Name: pr.plan.Name, Kind: pr.plan.Kind, PeerID: pr.peer.ID, Receipt: counter, At: clock.Format(im.v.time.Trusted)}
+	s := seenBundle{BundleID: pr.bundle.ID(), Name: pr.plan.Name, Kind: pr.plan.Kind, PeerID: pr.peer.ID, Receipt: counter, At: clock.Format(im.now.Trusted)}
 	for i := range pr.offers {
 		o := &pr.offers[i]
 		s.Feeds = append(s.Feeds, seenFeed{Ref: o.ref, Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot})

@@ -22,12 +22,13 @@ type circle struct {
 	ids    []seal.Identity
 	dare   []seal.DareKey
 	time   marks.Reading
+	floor  map[string]int64 // counters of the marks file: a restored backup forgets its own
 	selfID string
 }
 
 // circle reads peers, roots, keys and the time of one operation.
 func (r *Room) circle() (*circle, error) {
-	c := &circle{peers: map[digest.Digest]peer.Peer{}, roots: map[digest.Digest]*root.Trusted{}, time: r.Marks.Now(), selfID: r.Self.ID}
+	c := &circle{peers: map[digest.Digest]peer.Peer{}, roots: map[digest.Digest]*root.Trusted{}, time: r.Marks.Now(), floor: r.Marks.Get().Counters, selfID: r.Self.ID}
 	err := r.State.View(func(tx *state.Tx) error {
 		list, err := peer.List(tx)
 		if err != nil {

@@ -238,7 +238,7 @@ func (v *visit) cardOf(p peer.Peer, c *bundle.Card, envelope []byte) {
 	switch {
 	case err != nil:
 		change.Sentence = fmt.Sprintf("The card of %s on this medium was left alone: %s", p.Name, clean(err.Error()))
-	case c.Counter <= p.Counters["card"]:
+	case c.Counter <= max(p.Counters["card"], v.floor[marks.CounterKey("card", p.ID)]):
 		return // seen before, or an older one: the newer one stays
 	case c.Recipient != p.Recipient || !sameKeys(c, p):
 		change.Sentence = fmt.Sprintf("%s has changed its keys: a change of trust, waiting for a person; bundles are still sealed to the old ones.", p.Name)

@@ -33,10 +33,29 @@ func (m *Marks) Now() Reading {
 	r := Reading{
 		Wall: m.clock.Now(), Trusted: m.now(), Source: m.set.Source, AtLeast: !m.anchored, Anchor: m.set.AnchorTime,
 	}
-	diff := r.Wall.Sub(r.Trusted) // saturates for clocks centuries off
+	r.judge()
+	return r
+}
+
+// With is the reading r as it becomes with a verified anchor: what ApplyAnchor would make of it, without applying it. An
+// anchor of the past, an older counter, or a jump that two people must confirm leaves r as it is.
+func (m *Marks) With(r Reading, keyID string, counter int64, at time.Time) Reading {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	jump := at.Sub(r.Trusted)
+	if jump <= 0 || counter < m.set.Anchors[keyID] || m.set.Jumped+int64(jump/time.Second) > int64(farAhead/time.Second) {
+		return r
+	}
+	r.Trusted, r.Source, r.AtLeast, r.Anchor = at, "anchor", false, at
+	r.judge()
+	return r
+}
+
+// judge compares the wall clock with the trusted time. The difference saturates for clocks centuries off.
+func (r *Reading) judge() {
+	diff := r.Wall.Sub(r.Trusted)
 	r.Suspect = diff < -behind || diff > farAhead
 	r.Unproven = diff > ahead
-	return r
 }
 
 func (m *Marks) now() time.Time {

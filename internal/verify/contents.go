@@ -21,7 +21,7 @@ func (ps *pass) readContent(i int) error {
 	case err != nil:
 		return in(err, ps.name)
 	case name != c.Path:
-		return ps.misplaced(i, name)
+		return ps.misplaced(i, name, size)
 	case size != c.Bytes:
 		return code.New(code.EntrySize, "").In(c.Path, "size").Want(c.Bytes, size)
 	}
@@ -87,7 +87,7 @@ func (o *outlet) close() error {
 // misplaced says what is wrong when another member stands where content i must: a duplicate, an entry that was not
 // signed, an order that was not signed, or an entry that is missing. To tell the last two apart it looks on as long as
 // what it skips has a name and size that were signed.
-func (ps *pass) misplaced(i int, name string) error {
+func (ps *pass) misplaced(i int, name string, size int64) error {
 	m, want := ps.b.manifest, ps.b.manifest.Contents[i].Path
 	if ps.before(i, name) {
 		return code.New(code.TarDuplicate, "").In(want, "").Want(want, fmt.Sprintf("%q again", name))
@@ -96,8 +96,11 @@ func (ps *pass) misplaced(i int, name string) error {
 	for _, c := range m.Contents[i:] {
 		ahead[c.Path] = c.Bytes
 	}
-	if _, signed := ahead[name]; !signed {
+	switch signed, ok := ahead[name]; {
+	case !ok:
 		return code.New(code.EntryExtra, "").In(ps.name, "").Want(want, fmt.Sprintf("%q", name))
+	case size != signed: // nobody signed so many bytes: they are not inflated only to be skipped
+		return code.New(code.EntryMissing, "").In(want, "").Want(want, fmt.Sprintf("%q", name))
 	}
 	for range len(ahead) {
 		next, size, err := ps.tar.Next()

@@ -82,7 +82,7 @@ func (j *judge) accept(v *attest.Verified, p purpose, name string) (voice, error
 		}
 	}
 	for _, k := range v.Keys() {
-		if code.Of(why) != code.KeyRevoked && slices.ContainsFunc(j.trust.Keys, func(t *attest.Key) bool { return t.Fingerprint() == k.Fingerprint() }) {
+		if !j.revoked(k) && slices.ContainsFunc(j.trust.Keys, func(t *attest.Key) bool { return t.Fingerprint() == k.Fingerprint() }) {
 			return voice{keys: []*attest.Key{k}}, nil
 		}
 	}
@@ -90,6 +90,13 @@ func (j *judge) accept(v *attest.Verified, p purpose, name string) (voice, error
 		why = code.New(code.RootUnknown, "it names a trust root that is not trusted here").Want(j.rootIDs(), p.rootID)
 	}
 	return voice{}, in(why, name)
+}
+
+// revoked tells whether any root revokes the key: then it is not believed as a bare key either, whatever root the document names.
+func (j *judge) revoked(k *attest.Key) bool {
+	return slices.ContainsFunc(j.trust.Roots, func(r *root.Trusted) bool {
+		return slices.ContainsFunc(r.Document().Revoked, func(x root.Revocation) bool { return x.KeyID == k.ID() })
+	})
 }
 
 // under judges the verified keys in one role of one root.
