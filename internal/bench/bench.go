@@ -41,8 +41,8 @@ type lab struct {
 	ctx  context.Context
 	dir  string
 	rows []Row
-	made map[string]*pair  // hub and site by the name of their evidence
-	note map[string]string // remarks below the table
+	made map[string]*pair // hub and site by the name of their evidence
+	busy string           // load average before
 }
 
 // Run measures the goals and writes the table.
@@ -50,7 +50,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 	if err := o.tools(); err != nil {
 		return err
 	}
-	l := &lab{Options: o, ctx: ctx, made: map[string]*pair{}}
+	l := &lab{Options: o, ctx: ctx, made: map[string]*pair{}, busy: load()}
 	if l.dir, err = os.MkdirTemp(o.Scratch, "sallyport-bench-"); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
@@ -141,4 +141,14 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%d cores (%s), %s memory, %s %s/%s", runtime.NumCPU(), model, memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// load is the machine's load average over the last minute.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
 }

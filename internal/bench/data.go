@@ -44,8 +44,9 @@ func zipOf(path string, n int) error {
 			order <- c
 			go func() {
 				var r result
+				d, _ := flate.NewWriter(nil, flate.BestSpeed)
 				for i := from; i < min(from+block, n); i++ {
-					h, b := deflated(i)
+					h, b := deflated(d, i)
 					r.heads, r.bodies = append(r.heads, h), append(r.bodies, b)
 				}
 				c <- r
@@ -70,10 +71,10 @@ func zipOf(path string, n int) error {
 	return w.Flush()
 }
 
-func deflated(i int) (zip.FileHeader, []byte) {
+func deflated(d *flate.Writer, i int) (zip.FileHeader, []byte) {
 	body := sample.Advisory(seed, i)
 	var packed bytes.Buffer
-	d, _ := flate.NewWriter(&packed, flate.BestSpeed)
+	d.Reset(&packed)
 	d.Write(body)
 	d.Close()
 	return zip.FileHeader{

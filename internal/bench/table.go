@@ -63,8 +63,9 @@ func (l *lab) render(w io.Writer) error {
 	fmt.Fprintf(&b, "# Speed and memory beside the reference tools\n\n")
 	fmt.Fprintf(&b, "Written by `make bench`: the real programs and the reference tools on the same made-up data in the same run, in turn,\n"+
 		"median of %d rounds. Absolute times mean nothing across machines; the ratios do.\n\n", l.Rounds)
-	fmt.Fprintf(&b, "Machine: %s.\n\nData: %d advisories in an OSV zip, and a tenth of them; %s of mixed files (32 %% advisories as lines, 24 %% SBOMs,\n"+
-		"16 %% database pages, 28 %% random bytes). Reference tools: %s.\n\n", machine(), l.N, mb(l.Mixed), l.versions())
+	fmt.Fprintf(&b, "Machine: %s. Load average over one minute: %s before, %s after; where others had a share of the machine, wall times\n"+
+		"of both sides are longer.\n\nData: %d advisories in an OSV zip, and a tenth of them; %s of mixed files (32 %% advisories as lines, 24 %% SBOMs,\n"+
+		"16 %% database pages, 28 %% random bytes). Reference tools: %s.\n\n", machine(), l.busy, load(), l.N, mb(l.Mixed), l.versions())
 	b.WriteString("| # | work | ours | reference | ratio | goal | |\n|---|---|---|---|---|---|---|\n")
 	n := 0
 	var why strings.Builder

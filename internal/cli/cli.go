@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,7 @@ type app struct {
 	dataDir string
 	json    bool
 	quiet   bool
+	hasty   bool // does not wait for a daemon that may be starting
 	drawn   bool // a progress line stands on the terminal
 }
 
@@ -193,7 +195,8 @@ func call[T any](a *app, action string, in any) (out T, err error) {
 	if err != nil {
 		return out, err
 	}
-	return out, a.explain(c.Call(a.ctx, action, in, &out))
+	err = a.patient(func() error { return c.Call(a.ctx, action, in, &out) })
+	return out, a.explain(err)
 }
 
 // stream runs one long action and draws its progress. out is filled as far as there is a result.
@@ -202,9 +205,47 @@ func stream[T any](a *app, action string, in any) (out *T, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.Stream(a.ctx, action, in, a.progress, &out)
+	err = a.patient(func() error { return c.Stream(a.ctx, action, in, a.progress, &out) })
 	a.clear()
 	return out, a.explain(err)
+}
+
+// patience is how long a command waits for a daemon that was just started.
+const patience = 3 * time.Second
+
+// patient repeats what met no daemon, for a moment, where there is an appliance: its daemon may be starting. Nothing was
+// asked of anyone yet, so nothing is done twice.
+func (a *app) patient(do func() error) error {
+	begin := time.Now()
+	for {
+		err := do()
+		if code.Of(err) != code.NoDaemon || a.hasty || time.Since(begin) > patience || a.ctx.Err() != nil {
+			return err
+		}
+		dir, derr := a.dir()
+		if derr != nil {
+			return err
+		}
+		if _, ierr := daemon.ReadInstance(dir); ierr != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// typed is a command as it must be typed again: with the data directory that was given.
+func (a *app) typed(args ...string) string {
+	words := []string{"sallyport"}
+	if a.dataDir != "" {
+		words = append(words, "--data-dir", a.dataDir)
+	}
+	words = append(words, args...)
+	for i, w := range words {
+		if strings.ContainsAny(w, " '\"$`\\*?&;|<>()") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // explain says more when nobody answers: perhaps there is no appliance at all.

@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/units"
 	"sallyport/internal/wire"
 )
@@ -132,7 +134,13 @@ func (a *app) compare(q *wire.PeerRequest) error {
 	if err != nil {
 		return err
 	}
+	own, err := call[wire.Card](a, "card/show", wire.MediumRequest{})
+	if err != nil {
+		return err
+	}
 	a.card(a.Err, found.Card)
+	a.say("\nRead these words to them, they are ours (%s):\n  %s", clean(own.Name), own.Words)
+	a.say("They must read these words to you, they are on the stick (%s):\n  %s", clean(found.Card.Name), found.Card.Words)
 	a.say("%s", found.Sentence)
 	ok, err := a.ask("Do all nine words match? Type yes:")
 	if err != nil {
@@ -180,19 +188,47 @@ func (a *app) importCmd() *cobra.Command {
 		if q.Path, err = medium(args[0]); err != nil {
 			return err
 		}
-		if q.Yes && q.Approve != "" {
-			return code.New(code.BadUsage, "--yes and --approve exclude each other")
+		if err := approval(q.Yes, q.Approve); err != nil {
+			return err
 		}
 		in, err := stream[wire.Imported](a, "import/run", q)
 		if in == nil {
 			return err
 		}
-		return a.join(in, func(w io.Writer) { a.imported(w, in, "sallyport import "+args[0]) }, err)
+		return a.join(in, func(w io.Writer) { a.imported(w, in, a.typed("import", args[0])) }, err)
 	})
-	c.Flags().BoolVar(&q.Yes, "yes", false, "approve the plan, whatever it says")
+	c.Flags().BoolVar(&q.Yes, "yes", false, "approve the plan without looking at it first")
 	c.Flags().StringVar(&q.Approve, "approve", "", "approve exactly the plan with this digest")
 	c.Flags().BoolVar(&q.Plan, "plan", false, "show the plan and stop")
 	return c
+}
+
+// approval judges how a plan was approved on the command line.
+func approval(yes bool, plan string) error {
+	if yes && plan != "" {
+		return code.New(code.BadUsage, "--yes and --approve exclude each other")
+	}
+	if plan == "" {
+		return nil
+	}
+	if _, err := digest.Parse(plan); err != nil {
+		return code.Wrap(code.BadUsage, err, "--approve takes the digest of a plan").Do("Copy the whole line that the plan ended with.")
+	}
+	return nil
+}
+
+// decided is what became of one feed of a bundle; of a plan, what would.
+func decided(bundle, feed string) string {
+	if bundle != "planned" {
+		return feed
+	}
+	switch feed {
+	case "activated":
+		return "would activate"
+	case "held":
+		return "would hold"
+	}
+	return feed
 }
 
 // imported prints what was found and done, and how to go on when a plan waits.
@@ -201,7 +237,7 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 	for _, o := range in.Outcomes {
 		fmt.Fprintf(w, "%s: %s\n", o.Decision, clean(o.Sentence))
 		for _, f := range o.Plan.Feeds {
-			fmt.Fprintf(w, "  %s %s/%s generation %d: %s added, %s changed, %s removed, %s\n", f.Decision, clean(origin(f)), clean(f.Feed), f.Generation,
+			fmt.Fprintf(w, "  %s %s/%s generation %d: %s added, %s changed, %s removed, %s\n", decided(o.Decision, f.Decision), clean(origin(f)), clean(f.Feed), f.Generation,
 				units.Count(f.Added), units.Count(f.Changed), units.Count(f.Removed), records(f.Records))
 		}
 		if o.Receipt != "" {
@@ -221,7 +257,8 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 	for _, name := range in.Cards {
 		a.say("The newer card of %s was recorded.", clean(name))
 	}
-	if in.Sentence != "" && (len(in.Outcomes) != 1 || in.Outcomes[0].Sentence != in.Sentence) {
+	said := slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Sentence == in.Sentence })
+	if in.Sentence != "" && !said {
 		fmt.Fprintln(w, clean(in.Sentence))
 	}
 	if !waits {
@@ -250,14 +287,17 @@ func (a *app) exchangeCmd() *cobra.Command {
 		if q.Path, err = medium(args[0]); err != nil {
 			return err
 		}
+		if err := approval(q.Yes, q.Approve); err != nil {
+			return err
+		}
 		x, err := stream[wire.Exchanged](a, "exchange/run", q)
 		if x == nil {
 			return err
 		}
-		return a.join(x, func(w io.Writer) { a.exchanged(w, x, "sallyport exchange "+args[0]) }, err)
+		return a.join(x, func(w io.Writer) { a.exchanged(w, x, a.typed("exchange", args[0])) }, err)
 	})
 	f := c.Flags()
-	f.BoolVar(&q.Yes, "yes", false, "approve the plan, whatever it says")
+	f.BoolVar(&q.Yes, "yes", false, "approve the plan without looking at it first")
 	f.StringVar(&q.Approve, "approve", "", "approve exactly the plan with this digest")
 	f.BoolVar(&q.Plan, "plan", false, "show both halves and stop")
 	f.StringSliceVar(&q.For, "for", nil, "write for these peers alone")

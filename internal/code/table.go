@@ -243,7 +243,7 @@ var table = []Info{
 	{MediumRead, Retry, 0, "the medium cannot be read at one place", "Try another port or reader; ask for that volume again."},
 	{MediumEmpty, NotFound, 0, "no folder sallyport on this medium", "Check that this is the right stick. Nothing on it was opened."},
 	{NothingForUs, NotFound, 0, "nothing on this medium is for this appliance", "Keep the stick for its courier."},
-	{MediumReadOnly, Space, 409, "the medium is read-only", "Switch its write protection off or use another one."},
+	{MediumReadOnly, Retry, 409, "the medium is read-only", "Switch its write protection off or use another one."},
 	{MediumGone, Retry, 0, "the medium was removed while it was used", "Put it back in and repeat; finished volumes are not written again."},
 	{MediumName, Integrity, 0, "a name on the medium that is not allowed", "Keep the medium and call the sender."},
 	{ReadBack, Retry, 0, "the medium gave back other bytes than were written", "Use another medium; this one is failing."},

@@ -415,7 +415,7 @@ func TestDelivered(t *testing.T) {
 	must(t, h.room.Start(t.Context()))
 	run := h.mustRun(export.Request{For: "site"})
 	receipt := func(change func(*bundle.Receipt)) *bundle.Receipt {
-		r := &bundle.Receipt{BundleID: run.BundleID, LabelID: run.LabelID, Decision: bundle.Activated}
+		r := &bundle.Receipt{Tenant: tenant, BundleID: run.BundleID, LabelID: run.LabelID, Decision: bundle.Activated}
 		for _, f := range run.Feeds {
 			r.Feeds = append(r.Feeds, bundle.ReceiptFeed{Feed: f.Ref.Name, Origin: f.Ref.Origin, Epoch: f.Epoch, After: f.Generation, StateRoot: f.Root})
 		}
@@ -438,6 +438,7 @@ func TestDelivered(t *testing.T) {
 		"another root":   {"site", func(r *bundle.Receipt) { r.Feeds[1].StateRoot = digest.Of(nil) }},
 		"a feed lacks":   {"site", func(r *bundle.Receipt) { r.Feeds = r.Feeds[:2] }},
 		"another epoch":  {"site", func(r *bundle.Receipt) { r.Feeds[0].Epoch++ }},
+		"another tenant": {"site", func(r *bundle.Receipt) { r.Tenant = "others" }},
 		"someone else":   {"other", func(*bundle.Receipt) {}},
 		"another bundle": {"site", func(r *bundle.Receipt) { r.BundleID = digest.Of(nil) }},
 	} {

@@ -119,11 +119,18 @@ func (r *Room) checkMedium(to string) error {
 	if !filepath.IsAbs(to) {
 		return code.New(code.ExportInvalid, "the medium's path must be absolute").In(to, "")
 	}
-	own, err := filepath.Abs(r.DataDir)
+	own, err := filepath.EvalSymlinks(r.DataDir)
 	if err != nil {
 		return err
 	}
-	if rel, err := filepath.Rel(own, to); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
+	if own, err = filepath.Abs(own); err != nil {
+		return err
+	}
+	there := to
+	if led, err := filepath.EvalSymlinks(to); err == nil {
+		there = led // else opening it says what is wrong
+	}
+	if rel, err := filepath.Rel(own, there); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
 		return code.New(code.ExportInvalid, "a medium cannot lie inside the data directory").In(to, "")
 	}
 	m, err := media.Open(to)

@@ -94,5 +94,3 @@ func TestCommandLine(t *testing.T) {
 		})
 	}
 }
-
-func (g given) wantExit(surface string) string { return g.exit(surface) }

@@ -148,8 +148,10 @@ var containerCases = []Case{
 	{Number: 14, Slug: "levels-10000", Defect: "a path of 10,000 levels", Code: code.TarHeader, Plan: inserted(pax('x', header("a", 0, '0'), "path", strings.Repeat("a/", 10000)+"x"))},
 	{Number: 15, Slug: "symlink-inside", Defect: "a symbolic link to another member", Code: code.TarType, Plan: typed("mirror/x", '2', "export.json")},
 	{Number: 16, Slug: "symlink-outside", Defect: "a symbolic link out of the tree", Code: code.TarType, Plan: typed("mirror/x", '2', "/etc/shadow")},
-	{Number: 17, Slug: "file-through-symlink", Defect: "a symbolic link to a directory and a file below it", Code: code.TarType,
-		Plan: inserted(append(must(symlink("mirror/d", "/tmp")), header("mirror/d/x", 0, '0')...))},
+	{
+		Number: 17, Slug: "file-through-symlink", Defect: "a symbolic link to a directory and a file below it", Code: code.TarType,
+		Plan: inserted(append(must(symlink("mirror/d", "/tmp")), header("mirror/d/x", 0, '0')...)),
+	},
 	{Number: 18, Slug: "hardlink", Defect: "a hard link", Code: code.TarType, Plan: typed("mirror/x", '1', "mirror/export.json")},
 	{Number: 19, Slug: "character-device", Defect: "a character device", Code: code.TarType, Plan: typed("mirror/x", '3', "")},
 	{Number: 20, Slug: "block-device", Defect: "a block device", Code: code.TarType, Plan: typed("mirror/x", '4', "")},
@@ -160,34 +162,58 @@ var containerCases = []Case{
 	{Number: 25, Slug: "odd-uid", Defect: "a content with an owner", Code: code.TarHeader, Plan: field(offUID, "0001750")},
 	{Number: 26, Slug: "negative-mtime", Defect: "a content made before 1970", Code: code.TarHeader, Plan: field(offMtime, base256(-1))},
 	{Number: 27, Slug: "sparse-old", Defect: "an old GNU sparse file", Code: code.TarType, Plan: typed("mirror/x", 'S', "")},
-	{Number: 28, Slug: "sparse-new", Defect: "a new GNU sparse file", Code: code.TarHeader,
-		Plan: inserted(pax('x', header("a", 0, '0'), "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.name", "x"))},
-	{Number: 29, Slug: "sparse-million", Defect: "a GNU sparse map of a million regions", Code: code.TarHeader,
-		Plan: inserted(pax('x', header("a", 0, '0'), "GNU.sparse.map", strings.Repeat("0,1,", 1<<20)))},
-	{Number: 30, Slug: "pax-1mib", Defect: "PAX records of more than 1 MiB", Code: code.TarHeader,
-		Plan: inserted(pax('x', header("a", 0, '0'), "comment", strings.Repeat("x", 1<<20)))},
+	{
+		Number: 28, Slug: "sparse-new", Defect: "a new GNU sparse file", Code: code.TarHeader,
+		Plan: inserted(pax('x', header("a", 0, '0'), "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.name", "x")),
+	},
+	{
+		Number: 29, Slug: "sparse-million", Defect: "a GNU sparse map of a million regions", Code: code.TarHeader,
+		Plan: inserted(pax('x', header("a", 0, '0'), "GNU.sparse.map", strings.Repeat("0,1,", 1<<20))),
+	},
+	{
+		Number: 30, Slug: "pax-1mib", Defect: "PAX records of more than 1 MiB", Code: code.TarHeader,
+		Plan: inserted(pax('x', header("a", 0, '0'), "comment", strings.Repeat("x", 1<<20))),
+	},
 	{Number: 31, Slug: "pax-global", Defect: "global PAX records", Code: code.TarType, Plan: inserted(pax('g', nil, "path", "mirror/x"))},
 	{Number: 32, Slug: "pax-linkpath", Defect: "PAX records that turn a file into a link", Code: code.TarHeader, Plan: inserted(pax('x', header("mirror/x", 0, '0'), "linkpath", "/etc/shadow"))},
-	{Number: 33, Slug: "member-twice", Defect: "a content twice", Code: code.TarDuplicate,
-		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms[:front+1:front+1], ms[front:]...) })},
-	{Number: 34, Slug: "member-twice-folded", Defect: "a content again with a name that differs in case", Code: code.TarDuplicate,
-		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms, forge.Member{Name: "mirror/readme.MD"}) })},
-	{Number: 35, Slug: "manifest-twice", Defect: "a second envelope behind the contents", Code: code.TarDuplicate,
-		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms, ms[0]) })},
-	{Number: 36, Slug: "entry-extra", Defect: "a member that is not in the manifest", Code: code.EntryExtra,
+	{
+		Number: 33, Slug: "member-twice", Defect: "a content twice", Code: code.TarDuplicate,
+		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms[:front+1:front+1], ms[front:]...) }),
+	},
+	{
+		Number: 34, Slug: "member-twice-folded", Defect: "a content again with a name that differs in case", Code: code.TarDuplicate,
+		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms, forge.Member{Name: "mirror/readme.MD"}) }),
+	},
+	{
+		Number: 35, Slug: "manifest-twice", Defect: "a second envelope behind the contents", Code: code.TarDuplicate,
+		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms, ms[0]) }),
+	},
+	{
+		Number: 36, Slug: "entry-extra", Defect: "a member that is not in the manifest", Code: code.EntryExtra,
 		Plan: members(func(ms []forge.Member) []forge.Member {
 			return append(ms, forge.Member{Name: "mirror/zz", Body: []byte("x")})
-		})},
-	{Number: 37, Slug: "entry-missing", Defect: "an entry of the manifest without its member", Code: code.EntryMissing,
-		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms[:front+1:front+1], ms[front+2:]...) })},
-	{Number: 38, Slug: "last-entry-missing", Defect: "the last entry of the manifest without its member", Code: code.EntryMissing,
-		Plan: members(func(ms []forge.Member) []forge.Member { return ms[:len(ms)-1] })},
-	{Number: 39, Slug: "members-swapped", Defect: "two contents in another order than signed", Code: code.TarOrder,
-		Plan: members(func(ms []forge.Member) []forge.Member { ms[front], ms[front+1] = ms[front+1], ms[front]; return ms })},
-	{Number: 40, Slug: "signatures-swapped", Defect: "the Sigstore bundle before the raw signature", Code: code.TarOrder,
-		Plan: members(func(ms []forge.Member) []forge.Member { ms[2], ms[3] = ms[3], ms[2]; return ms })},
-	{Number: 41, Slug: "nothing-inside", Defect: "an archive without members", Code: code.EntryMissing,
-		Plan: members(func([]forge.Member) []forge.Member { return nil })},
+		}),
+	},
+	{
+		Number: 37, Slug: "entry-missing", Defect: "an entry of the manifest without its member", Code: code.EntryMissing,
+		Plan: members(func(ms []forge.Member) []forge.Member { return append(ms[:front+1:front+1], ms[front+2:]...) }),
+	},
+	{
+		Number: 38, Slug: "last-entry-missing", Defect: "the last entry of the manifest without its member", Code: code.EntryMissing,
+		Plan: members(func(ms []forge.Member) []forge.Member { return ms[:len(ms)-1] }),
+	},
+	{
+		Number: 39, Slug: "members-swapped", Defect: "two contents in another order than signed", Code: code.TarOrder,
+		Plan: members(func(ms []forge.Member) []forge.Member { ms[front], ms[front+1] = ms[front+1], ms[front]; return ms }),
+	},
+	{
+		Number: 40, Slug: "signatures-swapped", Defect: "the Sigstore bundle before the raw signature", Code: code.TarOrder,
+		Plan: members(func(ms []forge.Member) []forge.Member { ms[2], ms[3] = ms[3], ms[2]; return ms }),
+	},
+	{
+		Number: 41, Slug: "nothing-inside", Defect: "an archive without members", Code: code.EntryMissing,
+		Plan: members(func([]forge.Member) []forge.Member { return nil }),
+	},
 	{Number: 42, Slug: "no-end-blocks", Defect: "an archive without its end blocks", Code: code.TarEnd, Plan: archive(func(b []byte) []byte { return b[:len(b)-2*block] })},
 	{Number: 43, Slug: "garbage-behind", Defect: "bytes behind the archive", Code: code.TarEnd, Plan: archive(func(b []byte) []byte { return append(b, "#!/bin/sh\n"...) })},
 	{Number: 44, Slug: "second-archive", Defect: "a second archive behind the first", Code: code.TarEnd, Plan: archive(func(b []byte) []byte { return append(b, b...) })},
@@ -197,8 +223,10 @@ var containerCases = []Case{
 	{Number: 48, Slug: "size-8gib", Defect: "a size of 8 GiB − 1 in a small archive", Code: code.EntrySize, Plan: field(offSize, "77777777777")},
 	{Number: 49, Slug: "cut-in-a-member", Defect: "an archive cut in the middle of a content", Code: code.TarBad, Plan: archive(func(b []byte) []byte { return b[:len(b)-2*block-300] })},
 	{Number: 50, Slug: "header-checksum", Defect: "a header with a wrong checksum", Code: code.TarBad, Plan: archive(func(b []byte) []byte { b[offChecksum] ^= 1; return b })},
-	{Number: 51, Slug: "padding-not-zero", Defect: "something hidden in the padding", Code: code.TarBad,
-		Plan: archive(func(b []byte) []byte { b[len(b)-2*block-1] = 'x'; return b })},
+	{
+		Number: 51, Slug: "padding-not-zero", Defect: "something hidden in the padding", Code: code.TarBad,
+		Plan: archive(func(b []byte) []byte { b[len(b)-2*block-1] = 'x'; return b }),
+	},
 }
 
 func symlink(name, target string) ([]byte, error) {

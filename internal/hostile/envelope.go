@@ -149,10 +149,12 @@ var envelopeCases = []Case{
 	{Number: 404, Slug: "signatures-20000", Defect: "20,000 signatures", Code: code.SignatureCount, Big: true, Plan: envelope(remade(many(20000)))},
 	{Number: 405, Slug: "signatures-17", Defect: "one signature over the limit", Code: code.SignatureCount, Plan: envelope(remade(many(17)))},
 	{Number: 406, Slug: "signature-twice", Defect: "the same signature twice", Code: code.EnvelopeBad, Plan: envelope(remade(func(d *dsse) { d.Signatures = append(d.Signatures, d.Signatures[0]) }))},
-	{Number: 407, Slug: "one-key-two-ids", Defect: "one key under two key ids where two keys must sign", Code: code.Threshold, Trust: thresholdTwo,
+	{
+		Number: 407, Slug: "one-key-two-ids", Defect: "one key under two key ids where two keys must sign", Code: code.Threshold, Trust: thresholdTwo,
 		Plan: envelope(remade(func(d *dsse) {
 			d.Signatures = append(d.Signatures, signature{"SHA256:" + strings.Repeat("A", 43) + "=", d.Signatures[0].Sig})
-		}))},
+		})),
+	},
 	{Number: 408, Slug: "one-of-two-keys", Defect: "one signature where two keys must sign", Code: code.Threshold, Trust: thresholdTwo},
 	{Number: 409, Slug: "key-ids-swapped", Defect: "two signatures with each other's key ids", Code: code.SignatureBad, Plan: two(swapIDs)},
 	{Number: 410, Slug: "key-id-missing", Defect: "a signature without a key id", Code: code.NotCanonical, Plan: envelope(func(b []byte) []byte {
@@ -161,15 +163,19 @@ var envelopeCases = []Case{
 		return append(b[:i:i], b[i+j:]...)
 	})},
 	{Number: 411, Slug: "key-id-empty", Defect: "a signature with an empty key id", Code: code.EnvelopeBad, Plan: envelope(remade(func(d *dsse) { d.Signatures[0].KeyID = "" }))},
-	{Number: 412, Slug: "payload-type-foreign", Defect: "a manifest signed as an in-toto statement", Code: code.PayloadType,
+	{
+		Number: 412, Slug: "payload-type-foreign", Defect: "a manifest signed as an in-toto statement", Code: code.PayloadType,
 		Plan: resigned(func(w *forge.World, payload []byte) ([]byte, error) {
 			return attest.SignForeign("application/vnd.in-toto+json", payload, w.Hub.Bundle)
-		})},
+		}),
+	},
 	{Number: 413, Slug: "receipt-as-manifest", Defect: "a receipt offered as a manifest", Code: code.PayloadType, Plan: resigned(receipt)},
-	{Number: 414, Slug: "payload-type-case", Defect: "the payload type in other letters", Code: code.PayloadType,
+	{
+		Number: 414, Slug: "payload-type-case", Defect: "the payload type in other letters", Code: code.PayloadType,
 		Plan: resigned(func(w *forge.World, payload []byte) ([]byte, error) {
 			return attest.SignForeign(strings.ToUpper(attest.TypeManifest), payload, w.Hub.Bundle)
-		})},
+		}),
+	},
 	{Number: 415, Slug: "payload-twice", Defect: "two members payload", Code: code.EnvelopeBad, Plan: envelope(replaced(`{"payload":`, `{"payload":"e30=","payload":`))},
 	{Number: 416, Slug: "payload-capitals", Defect: "members payload and PAYLOAD", Code: code.EnvelopeBad, Plan: envelope(replaced(`{"payload":`, `{"PAYLOAD":"e30=","payload":`))},
 	{Number: 417, Slug: "base64-newline", Defect: "a newline in the base64 of the payload", Code: code.EnvelopeBad, Plan: envelope(remade(func(d *dsse) { d.Payload = d.Payload[:76] + "\n" + d.Payload[76:] }))},
@@ -190,11 +196,13 @@ var envelopeCases = []Case{
 	{Number: 436, Slug: "label-too-big", Defect: "a label of more than 1 MiB", Code: code.LabelBad, Big: true, Plan: labelled(func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 3<<20)...) })},
 	{Number: 437, Slug: "label-of-a-stranger", Defect: "a right bundle under a stranger's label", Code: code.SignerUnknown, Plan: func(w *forge.World, p *forge.Plan) { p.Labelers = []*attest.Signer{w.Stranger.Bundle} }},
 	{Number: 438, Slug: "label-empty", Defect: "a label without bytes", Code: code.EnvelopeBad, Plan: labelled(func([]byte) []byte { return nil })},
-	{Number: 439, Slug: "label-expired", Defect: "a label whose validity has ended", Code: code.Expired,
+	{
+		Number: 439, Slug: "label-expired", Defect: "a label whose validity has ended", Code: code.Expired,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			end := clock.Format(forge.Epoch().AddDate(0, 0, -1))
 			p.Manifest = func(m *bundle.Manifest) { m.NotAfter = end }
-		}},
+		},
+	},
 }
 
 // flipped changes one bit of what a base64 text holds.

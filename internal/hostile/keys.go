@@ -97,7 +97,9 @@ func rsa1024() []byte {
 
 func p224() []byte {
 	c := elliptic.P224()
-	return must(x509.MarshalPKIXPublicKey(&ecdsa.PublicKey{Curve: c, X: c.Params().Gx, Y: c.Params().Gy}))
+	g := append(c.Params().Gx.FillBytes(make([]byte, 1+28))[:29:29], c.Params().Gy.FillBytes(make([]byte, 28))...)
+	g[0] = 4 // uncompressed
+	return must(x509.MarshalPKIXPublicKey(must(ecdsa.ParseUncompressedPublicKey(c, g))))
 }
 
 // lowOrder is an Ed25519 key of order 1: signatures of zeros verify under it for every message.
@@ -176,46 +178,60 @@ func raw(make func(*forge.World, []forge.Member) []byte) func(*forge.World, *for
 
 var rootCases = []Case{
 	{Number: 501, Slug: "stranger", Defect: "a whole bundle by an appliance nobody knows", Code: code.SignerUnknown, Plan: func(w *forge.World, p *forge.Plan) { p.From = w.Stranger }},
-	{Number: 502, Slug: "stranger-signs-manifest", Defect: "a right label around a stranger's manifest", Code: code.SignerUnknown,
-		Plan: signedBy(func(w *forge.World) []*attest.Signer { return []*attest.Signer{w.Stranger.Bundle} })},
+	{
+		Number: 502, Slug: "stranger-signs-manifest", Defect: "a right label around a stranger's manifest", Code: code.SignerUnknown,
+		Plan: signedBy(func(w *forge.World) []*attest.Signer { return []*attest.Signer{w.Stranger.Bundle} }),
+	},
 	{Number: 503, Slug: "wrong-role", Defect: "a manifest signed with the appliance key", Code: code.KeyRole, Plan: signedBy(func(w *forge.World) []*attest.Signer { return []*attest.Signer{w.Hub.Key} })},
 	{Number: 504, Slug: "wrong-role-label", Defect: "a label signed with the appliance key", Code: code.KeyRole, Plan: func(w *forge.World, p *forge.Plan) { p.Labelers = []*attest.Signer{w.Hub.Key} }},
 	{Number: 505, Slug: "key-revoked", Defect: "a bundle signed with a revoked key", Code: code.KeyRevoked, Trust: revoked},
 	{Number: 506, Slug: "key-ended", Defect: "a bundle signed with a key whose time has ended", Code: code.KeyExpired, Trust: ended},
 	{Number: 507, Slug: "root-expired", Defect: "a bundle signed under a root that has expired", Code: code.RootExpired, Trust: expired},
 	{Number: 508, Slug: "p1363", Defect: "a signature as two numbers where DER is due", Code: code.SignatureBad, Plan: envelope(remade(p1363))},
-	{Number: 509, Slug: "raw-other-file", Defect: "a right raw signature over another file", Code: code.RawSignature,
-		Plan: raw(func(w *forge.World, _ []forge.Member) []byte { return must(attest.SignRaw(w.Hub.Bundle, []byte("{}"))) })},
-	{Number: 510, Slug: "raw-other-key", Defect: "a raw signature by another key than the envelope's", Code: code.RawSignature,
+	{
+		Number: 509, Slug: "raw-other-file", Defect: "a right raw signature over another file", Code: code.RawSignature,
+		Plan: raw(func(w *forge.World, _ []forge.Member) []byte { return must(attest.SignRaw(w.Hub.Bundle, []byte("{}"))) }),
+	},
+	{
+		Number: 510, Slug: "raw-other-key", Defect: "a raw signature by another key than the envelope's", Code: code.RawSignature,
 		Plan: raw(func(w *forge.World, ms []forge.Member) []byte {
 			return must(attest.SignRaw(w.Stranger.Bundle, ms[1].Body))
-		})},
+		}),
+	},
 	{Number: 511, Slug: "raw-newline", Defect: "a raw signature with a newline", Code: code.RawSignature, Plan: raw(func(_ *forge.World, ms []forge.Member) []byte { return append(ms[2].Body, '\n') })},
-	{Number: 512, Slug: "sigstore-changed", Defect: "a Sigstore bundle that is not the one of this manifest", Code: code.SigstoreBad,
-		Plan: members(func(ms []forge.Member) []forge.Member { ms[3].Body = append(ms[3].Body, ' '); return ms })},
-	{Number: 513, Slug: "root-other", Defect: "a manifest under a trust root nobody pinned", Code: code.RootUnknown,
+	{
+		Number: 512, Slug: "sigstore-changed", Defect: "a Sigstore bundle that is not the one of this manifest", Code: code.SigstoreBad,
+		Plan: members(func(ms []forge.Member) []forge.Member { ms[3].Body = append(ms[3].Body, ' '); return ms }),
+	},
+	{
+		Number: 513, Slug: "root-other", Defect: "a manifest under a trust root nobody pinned", Code: code.RootUnknown,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			p.Manifest = manifestRoot(w.Stranger)
-		}},
+		},
+	},
 	{Number: 521, Slug: "root-gap", Defect: "version 3 of a root of which version 1 is known", Code: code.RootGap, Import: code.NothingForUs, Paper: true, Input: rootAt(3, nil)},
 	{Number: 522, Slug: "root-new-only", Defect: "a new root signed by its new keys alone", Code: code.RootThreshold, Import: code.NothingForUs, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Stranger.RootKey })},
 	{Number: 523, Slug: "root-old-only", Defect: "a new root signed by the old keys alone", Code: code.RootThreshold, Import: code.NothingForUs, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Hub.RootKey })},
 	{Number: 524, Slug: "root-threshold-0", Defect: "a root with a threshold of 0", Code: code.RootBad, Import: code.NothingForUs, Paper: true, Input: threshold("0")},
 	{Number: 525, Slug: "root-threshold-negative", Defect: "a root with a threshold of −1", Code: code.JSONNumber, Import: code.NothingForUs, Paper: true, Input: threshold("-1")},
 	{Number: 526, Slug: "root-threshold-above", Defect: "a root with a threshold above its keys", Code: code.RootBad, Import: code.NothingForUs, Paper: true, Input: threshold("2")},
-	{Number: 527, Slug: "root-key-twice", Defect: "a root that lists one key twice for a threshold of 2", Code: code.RootBad, Import: code.NothingForUs, Paper: true,
+	{
+		Number: 527, Slug: "root-key-twice", Defect: "a root that lists one key twice for a threshold of 2", Code: code.RootBad, Import: code.NothingForUs, Paper: true,
 		Input: rootAt(2, func(w *forge.World, d *root.Document) {
 			id := w.Hub.RootKey.Public().ID()
 			d.Roles[root.RoleRoot] = root.Role{Threshold: 2, KeyIDs: []string{id, id}}
-		})},
+		}),
+	},
 	{Number: 528, Slug: "root-rsa-1024", Defect: "a root with an RSA key", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(rsa1024)},
 	{Number: 529, Slug: "root-p224", Defect: "a root with a key on P-224", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(p224)},
 	{Number: 530, Slug: "root-low-order", Defect: "a root with an Ed25519 key of low order", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(lowOrder)},
-	{Number: 531, Slug: "root-rollback", Defect: "another version 1 of a known root", Code: code.RootUnknown, Import: code.NothingForUs, Paper: true,
+	{
+		Number: 531, Slug: "root-rollback", Defect: "another version 1 of a known root", Code: code.RootUnknown, Import: code.NothingForUs, Paper: true,
 		Input: func(w *forge.World, m *Medium) error {
 			m.Files["sallyport/roots/"+w.Stranger.Root.ID().Short()+".1.root.json"] = w.Stranger.RootEnv
 			return nil
-		}},
+		},
+	},
 	{Number: 532, Slug: "roots-2000", Defect: "2,000 versions of a root beside a right bundle, none of which is applied", Code: OK, Big: true, Input: chain(2000)},
 }
 

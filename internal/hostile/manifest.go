@@ -106,8 +106,10 @@ var manifestCases = []Case{
 	{Number: 455, Slug: "byte-order-mark", Defect: "a manifest that begins with a byte order mark", Code: code.JSONUnicode, Plan: payload(bom)},
 	{Number: 456, Slug: "utf16", Defect: "a manifest in UTF-16", Code: code.JSONUnicode, Plan: payload(wide)},
 	{Number: 457, Slug: "trailing-json", Defect: "a second document behind the manifest", Code: code.JSONTrailing, Plan: payload(func(b []byte) []byte { return append(b, "{}"...) })},
-	{Number: 458, Slug: "depth-100000", Defect: "a manifest nested 100,000 levels deep", Code: code.JSONDepth,
-		Plan: payload(replaced(`"exportId":`, `"ext":{"a":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`},"exportId":`))},
+	{
+		Number: 458, Slug: "depth-100000", Defect: "a manifest nested 100,000 levels deep", Code: code.JSONDepth,
+		Plan: payload(replaced(`"exportId":`, `"ext":{"a":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`},"exportId":`)),
+	},
 	{Number: 459, Slug: "number-1e400", Defect: "a generation of 1e400", Code: code.JSONNumber, Plan: number("1e400")},
 	{Number: 460, Slug: "number-minus-zero", Defect: "a generation of −0", Code: code.JSONNumber, Plan: number("-0")},
 	{Number: 461, Slug: "number-2-53-plus-1", Defect: "a generation of 2^53 + 1", Code: code.JSONNumber, Plan: number("9007199254740993")},
@@ -118,8 +120,10 @@ var manifestCases = []Case{
 	{Number: 466, Slug: "duplicate-key", Defect: "a member twice in the manifest", Code: code.JSONDuplicate, Plan: payload(replaced(`"tenant":"acme"`, `"tenant":"acme","tenant":"evil"`))},
 	{Number: 467, Slug: "case-variant", Defect: "a member again in capitals", Code: code.JSONCase, Plan: payload(replaced(`"tenant":"acme"`, `"tenant":"acme","TENANT":"evil"`))},
 	{Number: 468, Slug: "not-canonical", Defect: "a space in the manifest", Code: code.NotCanonical, Plan: payload(replaced(`"tenant":`, `"tenant": `))},
-	{Number: 469, Slug: "manifest-9mib", Defect: "a manifest of 9 MiB", Code: code.ManifestLimit, Big: true,
-		Plan: payload(replaced(`"exportId":`, `"ext":{"a":"`+strings.Repeat("x", 9<<20)+`"},"exportId":`))},
+	{
+		Number: 469, Slug: "manifest-9mib", Defect: "a manifest of 9 MiB", Code: code.ManifestLimit, Big: true,
+		Plan: payload(replaced(`"exportId":`, `"ext":{"a":"`+strings.Repeat("x", 9<<20)+`"},"exportId":`)),
+	},
 	{Number: 470, Slug: "entries-50001", Defect: "a manifest of 50,001 more entries than may be", Code: code.ManifestLimit, Big: true, Plan: entries},
 	{Number: 471, Slug: "size-low", Defect: "an entry one byte longer than signed", Code: code.EntrySize, Plan: manifest(func(m *bundle.Manifest) { m.Contents[0].Bytes-- })},
 	{Number: 472, Slug: "size-high", Defect: "an entry one byte shorter than signed", Code: code.EntrySize, Plan: manifest(func(m *bundle.Manifest) { m.Contents[0].Bytes++ })},
@@ -131,29 +135,39 @@ var manifestCases = []Case{
 	{Number: 478, Slug: "path-twice", Defect: "an entry twice in the manifest", Code: code.ManifestBad, Plan: manifest(func(m *bundle.Manifest) { m.Contents[1] = m.Contents[0] })},
 	{Number: 479, Slug: "path-dotdot", Defect: "a signed entry named mirror/../../x", Code: code.TarName, Plan: manifest(func(m *bundle.Manifest) { m.Contents[0].Path = "mirror/../../x" })},
 	{Number: 480, Slug: "path-other-kind", Defect: "a signed entry outside the folder of its kind", Code: code.ManifestBad, Plan: manifest(func(m *bundle.Manifest) { m.Contents[0].Path = "bin/mirror" })},
-	{Number: 481, Slug: "expired", Defect: "a bundle whose validity has ended", Code: code.Expired,
+	{
+		Number: 481, Slug: "expired", Defect: "a bundle whose validity has ended", Code: code.Expired,
 		Plan: func(_ *forge.World, p *forge.Plan) {
 			p.Manifest = func(m *bundle.Manifest) { m.NotAfter = clock.Format(forge.Epoch().AddDate(0, 0, -1)) }
 			p.Label = func(l *bundle.Label) { l.NotAfter = clock.Format(forge.Epoch().AddDate(0, 0, -1)) }
-		}},
-	{Number: 482, Slug: "not-yet-valid", Defect: "a bundle made three days after its own anchor", Code: code.NotYetValid,
-		Plan: manifest(func(m *bundle.Manifest) { m.GeneratedAt = clock.Format(forge.Epoch().AddDate(0, 0, 3)) })},
+		},
+	},
+	{
+		Number: 482, Slug: "not-yet-valid", Defect: "a bundle made three days after its own anchor", Code: code.NotYetValid,
+		Plan: manifest(func(m *bundle.Manifest) { m.GeneratedAt = clock.Format(forge.Epoch().AddDate(0, 0, 3)) }),
+	},
 	{Number: 483, Slug: "rollback", Defect: "an older generation than the one held", Code: OK, Import: code.Rollback, Plan: generation(held-1, 7)},
 	{Number: 484, Slug: "fork", Defect: "the generation that is held with other contents", Code: OK, Import: code.Fork, Plan: generation(held, 9)},
 	{Number: 485, Slug: "already-held", Defect: "the generation that is held with the same contents", Code: OK, Plan: func(w *forge.World, p *forge.Plan) { p.Feeds = Base(w).Feeds }},
 	{Number: 486, Slug: "fast-forward", Defect: "generation 2^53 − 1", Code: OK, Import: code.FastForward, Plan: generation(1<<53-1, 9)},
 	{Number: 487, Slug: "generation-zero", Defect: "generation 0", Code: code.ManifestBad, Plan: manifest(func(m *bundle.Manifest) { m.Feeds[0].Generation = 0 })},
 	{Number: 488, Slug: "epoch", Defect: "an epoch no trust root names", Code: OK, Import: code.EpochUnknown, Plan: func(_ *forge.World, p *forge.Plan) { p.Feeds[0].Epoch = 2 }},
-	{Number: 489, Slug: "wrong-audience", Defect: "a bundle in clear for another appliance", Code: code.WrongAudience, Mirror: OK,
+	{
+		Number: 489, Slug: "wrong-audience", Defect: "a bundle in clear for another appliance", Code: code.WrongAudience, Mirror: OK,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			p.Manifest = func(m *bundle.Manifest) { m.Audience = []string{w.Stranger.ID} }
-		}},
-	{Number: 490, Slug: "other-site", Defect: "a bundle in clear whose label is for another site too", Code: code.WrongAudience, Mirror: OK, Import: code.NothingForUs,
-		Plan: func(w *forge.World, p *forge.Plan) { p.To = []*forge.Appliance{w.Stranger} }},
-	{Number: 491, Slug: "origin-mismatch", Defect: "a feed of an appliance that did not sign", Code: code.OriginMismatch,
+		},
+	},
+	{
+		Number: 490, Slug: "other-site", Defect: "a bundle in clear whose label is for another site too", Code: code.WrongAudience, Mirror: OK, Import: code.NothingForUs,
+		Plan: func(w *forge.World, p *forge.Plan) { p.To = []*forge.Appliance{w.Stranger} },
+	},
+	{
+		Number: 491, Slug: "origin-mismatch", Defect: "a feed of an appliance that did not sign", Code: code.OriginMismatch,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			p.Manifest = func(m *bundle.Manifest) { m.Feeds[0].Origin = w.Stranger.ID }
-		}},
+		},
+	},
 	{Number: 492, Slug: "impostor", Defect: "a manifest in the name of another appliance", Code: code.KeyScope, Plan: impostor},
 	{Number: 493, Slug: "other-tenant", Defect: "a manifest of a tenant the key may not speak for", Code: code.KeyScope, Plan: manifest(func(m *bundle.Manifest) { m.Tenant = "other" })},
 	{Number: 494, Slug: "label-mismatch", Defect: "a label that says another kind of bundle", Code: code.LabelMismatch, Plan: label(func(l *bundle.Label) { l.Variant = "delta" })},
@@ -169,7 +183,8 @@ var manifestCases = []Case{
 	{Number: 444, Slug: "index-path", Defect: "an index that takes a record from the wrong file", Code: code.IndexBad, Plan: index(func(ls []bundle.IndexLine) []bundle.IndexLine { ls[3].Path = "mirror/README.md"; return ls })},
 	{Number: 445, Slug: "index-line", Defect: "an index that names a line beyond the shard", Code: code.IndexBad, Plan: index(func(ls []bundle.IndexLine) []bundle.IndexLine { n := int64(math.MaxInt32); ls[3].Line = &n; return ls })},
 	{Number: 446, Slug: "anchor-of-a-stranger", Defect: "a time anchor signed by nobody we know", Code: code.SignerUnknown, Plan: anchored(func(w *forge.World) ([]byte, error) { return w.Stranger.AnchorAt(forge.Epoch()) })},
-	{Number: 447, Slug: "anchor-by-the-bundle-key", Defect: "a time anchor signed with the wrong key", Code: code.KeyRole,
+	{
+		Number: 447, Slug: "anchor-by-the-bundle-key", Defect: "a time anchor signed with the wrong key", Code: code.KeyRole,
 		Plan: anchored(func(w *forge.World) ([]byte, error) {
 			env, err := w.Hub.AnchorAt(forge.Epoch())
 			if err != nil {
@@ -180,12 +195,15 @@ var manifestCases = []Case{
 				return nil, err
 			}
 			return attest.Sign(attest.TypeAnchor, c.Payload, w.Hub.Bundle)
-		})},
+		}),
+	},
 	{Number: 448, Slug: "anchor-is-a-root", Defect: "a trust root where the time anchor should be", Code: code.PayloadType, Plan: anchored(func(w *forge.World) ([]byte, error) { return w.Hub.RootEnv, nil })},
 	{Number: 449, Slug: "anchor-not-named", Defect: "a time anchor that the manifest does not name", Code: code.ManifestBad, Plan: manifest(func(m *bundle.Manifest) { m.Anchor = digest.Digest{} })},
-	{Number: 450, Slug: "copy-differs", Defect: "the copy of the manifest for stock tools says something else", Code: code.ManifestBad,
+	{
+		Number: 450, Slug: "copy-differs", Defect: "the copy of the manifest for stock tools says something else", Code: code.ManifestBad,
 		Plan: members(func(ms []forge.Member) []forge.Member {
 			ms[1].Body = bytes.Replace(ms[1].Body, []byte(`"tenant":"acme"`), []byte(`"tenant":"evil"`), 1)
 			return ms
-		})},
+		}),
+	},
 }

@@ -141,47 +141,61 @@ var sealCases = []Case{
 	{Number: 301, Slug: "sealed", Defect: "a sealed bundle without any defect", Code: OK, Big: true, Plan: sealed(nil)},
 	{Number: 302, Slug: "hybrid-64", Defect: "64 hybrid stanzas, the most there may be", Code: OK, Big: true, Hybrid: true, Plan: crowd},
 	{Number: 303, Slug: "header-100mib", Defect: "a header of 100 MiB", Code: code.SealLimit, Big: true, Plan: headed(func() string { return stanza("X25519", "A", 75<<20) })},
-	{Number: 304, Slug: "header-one-byte-over", Defect: "a header one byte over the limit", Code: code.SealLimit, Big: true,
+	{
+		Number: 304, Slug: "header-one-byte-over", Defect: "a header one byte over the limit", Code: code.SealLimit, Big: true,
 		Plan: headed(func() string {
 			s := stanza("X25519", "A", 90<<10)
 			return stanza("X25519", "A"+strings.Repeat("A", 128<<10+1-len(ageHeader(s))), 90<<10)
-		})},
+		}),
+	},
 	{Number: 305, Slug: "stanzas-10000", Defect: "10,000 stanzas", Code: code.SealLimit, Big: true, Plan: headed(func() string { return strings.Repeat(nobody(), 10000) })},
 	{Number: 306, Slug: "stanzas-65", Defect: "one stanza over the limit", Code: code.SealLimit, Big: true, Plan: headed(func() string { return strings.Repeat(nobody(), 65) })},
 	{Number: 307, Slug: "scrypt-30", Defect: "a passphrase stanza with work factor 30", Code: code.SealForm, Big: true, Plan: headed(func() string { return stanza("scrypt", strings.Repeat("A", 22)+" 30", 32) })},
-	{Number: 308, Slug: "scrypt-beside-x25519", Defect: "a passphrase stanza beside a native one", Code: code.SealForm, Big: true,
-		Plan: headed(func() string { return nobody() + stanza("scrypt", strings.Repeat("A", 22)+" 10", 32) })},
+	{
+		Number: 308, Slug: "scrypt-beside-x25519", Defect: "a passphrase stanza beside a native one", Code: code.SealForm, Big: true,
+		Plan: headed(func() string { return nobody() + stanza("scrypt", strings.Repeat("A", 22)+" 10", 32) }),
+	},
 	{Number: 309, Slug: "plugin", Defect: "a plugin's stanza", Code: code.SealForm, Big: true, Plan: headed(func() string { return stanza("yubikey", "AAAA BBBB", 32) })},
 	{Number: 310, Slug: "ssh", Defect: "an ssh-rsa stanza", Code: code.SealForm, Big: true, Plan: headed(func() string { return stanza("ssh-rsa", "AAAA", 256) })},
 	{Number: 311, Slug: "mixed", Defect: "classical and post-quantum stanzas in one header", Code: code.SealForm, Big: true, Plan: headed(func() string { return nobody() + stanza("mlkem768x25519", "A", 32) })},
 	{Number: 312, Slug: "no-stanza", Defect: "a header without stanzas", Code: code.SealDamaged, Big: true, Plan: headed(func() string { return "" })},
 	{Number: 313, Slug: "version-2", Defect: "age of another version", Code: code.SealForm, Big: true, Plan: sealed(func(b []byte) []byte { return bytes.Replace(b, []byte("/v1\n"), []byte("/v2\n"), 1) })},
 	{Number: 314, Slug: "armored", Defect: "an armored file", Code: code.SealForm, Big: true, Plan: sealed(armored)},
-	{Number: 315, Slug: "clear-labelled-sealed", Defect: "a payload in clear under a label that says it is sealed", Code: code.SealForm, Big: true,
-		Plan: sealed(func([]byte) []byte { return must(forge.Zstd([]byte("clear"))) })},
-	{Number: 321, Slug: "for-someone-else", Defect: "a bundle sealed to someone else", Code: code.NotForUs, Import: code.NothingForUs, Big: true,
-		Plan: func(w *forge.World, p *forge.Plan) { p.To, p.Seal = []*forge.Appliance{w.Stranger}, bundle.SealAge }},
+	{
+		Number: 315, Slug: "clear-labelled-sealed", Defect: "a payload in clear under a label that says it is sealed", Code: code.SealForm, Big: true,
+		Plan: sealed(func([]byte) []byte { return must(forge.Zstd([]byte("clear"))) }),
+	},
+	{
+		Number: 321, Slug: "for-someone-else", Defect: "a bundle sealed to someone else", Code: code.NotForUs, Import: code.NothingForUs, Big: true,
+		Plan: func(w *forge.World, p *forge.Plan) { p.To, p.Seal = []*forge.Appliance{w.Stranger}, bundle.SealAge },
+	},
 	{Number: 322, Slug: "forged-address", Defect: "a bundle sealed to someone else under a label that names us", Code: code.SealDamaged, Big: true, Plan: forgedAddress},
-	{Number: 323, Slug: "attacker", Defect: "a bundle sealed to us and signed by nobody we know", Code: code.SignerUnknown, Big: true,
+	{
+		Number: 323, Slug: "attacker", Defect: "a bundle sealed to us and signed by nobody we know", Code: code.SignerUnknown, Big: true,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			p.From, p.To, p.Seal = w.Stranger, []*forge.Appliance{w.Site}, bundle.SealAge
-		}},
+		},
+	},
 	{Number: 324, Slug: "cut-at-a-chunk", Defect: "a sealed stream cut at the end of its first chunk", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { return b[:chunk(b, 1)] })},
 	{Number: 325, Slug: "last-chunk-gone", Defect: "a sealed stream without its last chunk", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { return b[:lastChunk(b)] })},
 	{Number: 326, Slug: "two-last-chunks", Defect: "a sealed stream with its last chunk twice", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { return append(b, b[lastChunk(b):]...) })},
-	{Number: 327, Slug: "chunks-swapped", Defect: "a sealed stream with two chunks swapped", Code: code.SealDamaged, Big: true,
+	{
+		Number: 327, Slug: "chunks-swapped", Defect: "a sealed stream with two chunks swapped", Code: code.SealDamaged, Big: true,
 		Plan: sealed(func(b []byte) []byte {
 			return slices.Concat(b[:chunk(b, 0)], b[chunk(b, 1):chunk(b, 2)], b[chunk(b, 0):chunk(b, 1)], b[chunk(b, 2):])
-		})},
+		}),
+	},
 	{Number: 328, Slug: "trailing-byte", Defect: "one byte behind a sealed stream", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { return append(b, 0) })},
 	{Number: 329, Slug: "chunk-flipped", Defect: "one bit of the last chunk is wrong, and the label vouches for it", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { b[len(b)-5] ^= 1; return b })},
 	{Number: 330, Slug: "header-mac", Defect: "a header whose MAC is wrong", Code: code.SealDamaged, Big: true, Plan: sealed(func(b []byte) []byte { b[chunk(b, 0)-ageNonce-10] ^= 1; return b })},
 	{Number: 331, Slug: "sealed-twice", Defect: "age in age", Code: code.ZstdBad, Big: true, Plan: nested},
-	{Number: 332, Slug: "recipients-without-us", Defect: "a label that names us and lists no recipient of ours", Code: code.NotForUs, Big: true,
+	{
+		Number: 332, Slug: "recipients-without-us", Defect: "a label that names us and lists no recipient of ours", Code: code.NotForUs, Big: true,
 		Plan: func(w *forge.World, p *forge.Plan) {
 			sealed(nil)(w, p)
 			p.Label = func(l *bundle.Label) { l.Sealed.Recipients = []string{"0000000000000000"} }
-		}},
+		},
+	},
 	{Number: 341, Slug: "dare", Defect: "a bundle under the shared AES key without any defect", Code: OK, Big: true, Plan: dare(nil)},
 	{Number: 342, Slug: "dare-flipped", Defect: "one bit of a DARE stream is wrong", Code: code.SealDamaged, Big: true, Plan: dare(func(b []byte) []byte { b[len(b)/2] ^= 1; return b })},
 	{Number: 343, Slug: "dare-cut", Defect: "a DARE stream cut in its last package", Code: code.SealDamaged, Big: true, Plan: dare(func(b []byte) []byte { return b[:len(b)-20] })},

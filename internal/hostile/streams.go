@@ -94,8 +94,10 @@ var streamCases = []Case{
 	{Number: 202, Slug: "rle-bomb-behind", Defect: "1 GiB in 32 KiB behind the archive", Code: code.TarEnd, Plan: packed(func(b []byte) []byte { return append(b, bomb()...) })},
 	{Number: 203, Slug: "shard-bomb", Defect: "a signed shard of 1 GiB in 32 KiB", Code: code.ZstdBomb, Plan: shard(func([]byte) []byte { return bomb() })},
 	{Number: 204, Slug: "index-bomb", Defect: "a signed index of 1 GiB in 32 KiB", Code: code.LineLimit, Plan: content("indexes/0", func(m *forge.Member) { m.Body = bomb() })},
-	{Number: 205, Slug: "double-zstd", Defect: "a shard of zstd in zstd: 1 GiB in less than 100 bytes", Code: code.LineBad,
-		Plan: shard(func([]byte) []byte { return pack.EncodeFrame(nil, pack.EncodeFrame(nil, bomb())) })},
+	{
+		Number: 205, Slug: "double-zstd", Defect: "a shard of zstd in zstd: 1 GiB in less than 100 bytes", Code: code.LineBad,
+		Plan: shard(func([]byte) []byte { return pack.EncodeFrame(nil, pack.EncodeFrame(nil, bomb())) }),
+	},
 	{Number: 206, Slug: "double-zstd-outside", Defect: "an outer stream of zstd in zstd", Code: code.TarEnd, Plan: stream(func([]byte) []byte { return must(forge.Zstd(pack.EncodeFrame(nil, bomb()))) })},
 	{Number: 207, Slug: "window-512mib", Defect: "a frame that asks for a window of 512 MiB", Code: code.ZstdWindow, Plan: stream(func([]byte) []byte { return frame(0x04, []byte{19 << 3}, zeros(false), zeros(true), make([]byte, 4)) })},
 	{Number: 208, Slug: "window-2-41", Defect: "a frame that asks for a window of 2^41 bytes", Code: code.ZstdWindow, Plan: stream(func([]byte) []byte { return frame(0x04, []byte{31 << 3}, zeros(true), make([]byte, 4)) })},
@@ -105,14 +107,18 @@ var streamCases = []Case{
 	{Number: 212, Slug: "empty-frames", Defect: "a million empty frames in front", Code: code.ZstdForm, Big: true, Plan: packed(func(b []byte) []byte { return append(bytes.Repeat(emptyFrame(), 1<<20), b...) })},
 	{Number: 213, Slug: "empty-frame-behind", Defect: "an empty frame behind", Code: code.ZstdForm, Plan: packed(func(b []byte) []byte { return append(b, emptyFrame()...) })},
 	{Number: 214, Slug: "skippable", Defect: "a skippable frame that says it has 4 GiB", Code: code.ZstdForm, Plan: packed(func(b []byte) []byte { return append(append(le(4, 0x184D2A50), 0xff, 0xff, 0xff, 0xff), b...) })},
-	{Number: 215, Slug: "skippable-behind", Defect: "something hidden in a skippable frame behind", Code: code.ZstdForm,
-		Plan: packed(func(b []byte) []byte { return append(append(append(b, le(4, 0x184D2A53)...), le(4, 4)...), "evil"...) })},
+	{
+		Number: 215, Slug: "skippable-behind", Defect: "something hidden in a skippable frame behind", Code: code.ZstdForm,
+		Plan: packed(func(b []byte) []byte { return append(append(append(b, le(4, 0x184D2A53)...), le(4, 4)...), "evil"...) }),
+	},
 	{Number: 216, Slug: "dictionary", Defect: "a frame that needs a dictionary", Code: code.ZstdForm, Plan: stream(func([]byte) []byte {
 		return frame(0x25, []byte{7}, le(1, 5), rawBlock([]byte("hello"), true), make([]byte, 4))
 	})},
 	{Number: 217, Slug: "checksum-wrong", Defect: "a frame with a wrong checksum", Code: code.ZstdBad, Plan: packed(func(b []byte) []byte { b[len(b)-1] ^= 1; return b })},
-	{Number: 218, Slug: "checksum-absent", Defect: "a frame without a checksum", Code: code.ZstdForm,
-		Plan: stream(func(tar []byte) []byte { return frame(0xA0, le(4, uint64(len(tar))), rawBlock(tar, true)) })},
+	{
+		Number: 218, Slug: "checksum-absent", Defect: "a frame without a checksum", Code: code.ZstdForm,
+		Plan: stream(func(tar []byte) []byte { return frame(0xA0, le(4, uint64(len(tar))), rawBlock(tar, true)) }),
+	},
 	{Number: 219, Slug: "cut-in-a-block-header", Defect: "a stream cut in a block header", Code: code.ZstdBad, Plan: packed(func(b []byte) []byte { return b[:10] })},
 	{Number: 220, Slug: "cut-in-a-block", Defect: "a stream cut in a block", Code: code.ZstdBad, Plan: packed(func(b []byte) []byte { return b[:len(b)/2] })},
 	{Number: 221, Slug: "bytes-behind", Defect: "bytes behind the last frame", Code: code.ZstdTrailing, Plan: packed(func(b []byte) []byte { return append(b, "more"...) })},
@@ -120,10 +126,12 @@ var streamCases = []Case{
 		return []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	})},
 	{Number: 223, Slug: "reserved-block", Defect: "a block of the reserved type", Code: code.ZstdBad, Plan: stream(func([]byte) []byte { return frame(0x24, le(1, 5), blockHead(3, 5, true), make([]byte, 9)) })},
-	{Number: 224, Slug: "empty-blocks", Defect: "a million empty blocks", Code: code.ZstdForm, Big: true,
+	{
+		Number: 224, Slug: "empty-blocks", Defect: "a million empty blocks", Code: code.ZstdForm, Big: true,
 		Plan: stream(func([]byte) []byte {
 			return frame(0x04, []byte{0x50}, rawBlock([]byte("x"), false), bytes.Repeat(rawBlock(nil, false), 1<<20), rawBlock(nil, true), make([]byte, 4))
-		})},
+		}),
+	},
 	{Number: 225, Slug: "nothing", Defect: "an outer stream that is text", Code: code.ZstdBad, Plan: stream(func([]byte) []byte { return []byte("this is no stream at all\n") })},
 	{Number: 231, Slug: "shard-frame-damaged", Defect: "a signed shard whose frame does not inflate", Code: code.ZstdBad, Plan: shard(func(b []byte) []byte { b = bytes.Clone(b); b[20] ^= 4; return b })},
 	{Number: 232, Slug: "shard-bytes-behind", Defect: "a signed shard with bytes behind its last frame", Code: code.ZstdTrailing, Plan: shard(func(b []byte) []byte { return append(bytes.Clone(b), "more"...) })},
@@ -133,9 +141,11 @@ var streamCases = []Case{
 	{Number: 236, Slug: "line-carriage-return", Defect: "lines that end as on Windows", Code: code.LineBad, Plan: lines("{}\r\n")},
 	{Number: 237, Slug: "line-too-long", Defect: "a line of more than 1 MiB", Code: code.LineLimit, Plan: lines(`{"a":"` + strings.Repeat("a", pack.LineMax) + "\"}\n")},
 	{Number: 238, Slug: "line-more", Defect: "a shard with a line more than the manifest says", Code: code.LineBad, Plan: shard(func(b []byte) []byte { return pack.EncodeFrame(bytes.Clone(b), []byte("{}\n")) })},
-	{Number: 239, Slug: "line-not-indexed", Defect: "a line that the index does not name", Code: code.IndexBad,
+	{
+		Number: 239, Slug: "line-not-indexed", Defect: "a line that the index does not name", Code: code.IndexBad,
 		Plan: content("data/raw/advisories", func(m *forge.Member) {
 			m.Body = pack.EncodeFrame(bytes.Clone(m.Body), []byte("{}\n"))
 			*m.Entry.Records++
-		})},
+		}),
+	},
 }

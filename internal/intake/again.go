@@ -52,8 +52,10 @@ func (im *imports) again(c candidate) (bool, error) {
 // recall tells what became of a bundle then.
 func (im *imports) recall(c candidate, s seenBundle) error {
 	l := c.packing.Label()
-	o := Outcome{Dir: c.dir, Decision: AlreadyHeld, Plan: BundlePlan{Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(),
-		LabelID: c.packing.ID().String(), From: l.Appliance.Name, Signer: c.packing.Signer().Words(), Bytes: l.Bytes, CreatedAt: l.CreatedAt}}
+	o := Outcome{Dir: c.dir, Decision: AlreadyHeld, Plan: BundlePlan{
+		Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(),
+		LabelID: c.packing.ID().String(), From: l.Appliance.Name, Signer: c.packing.Signer().Words(), Bytes: l.Bytes, CreatedAt: l.CreatedAt,
+	}}
 	active := len(s.Feeds) > 0
 	err := im.State.View(func(tx *state.Tx) error {
 		for _, f := range s.Feeds {
@@ -98,8 +100,10 @@ func (im *imports) anchor(pr *prepared) error {
 	case "", code.CounterOld:
 		return nil
 	case code.TrustTwoPersons:
-		im.res.Trust = append(im.res.Trust, TrustChange{Peer: pr.peer.Name, What: "time", Old: clock.Format(im.v.time.Trusted), New: a.AnchorTime,
-			Sentence: "The time anchor of " + pr.peer.Name + " would move time by more than 400 days: two people must say so. The data was taken in, the time was not."})
+		im.res.Trust = append(im.res.Trust, TrustChange{
+			Peer: pr.peer.Name, What: "time", Old: clock.Format(im.v.time.Trusted), New: a.AnchorTime,
+			Sentence: "The time anchor of " + pr.peer.Name + " would move time by more than 400 days: two people must say so. The data was taken in, the time was not.",
+		})
 		return nil
 	}
 	return err

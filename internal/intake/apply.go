@@ -35,6 +35,9 @@ func (im *imports) approve() ([]approval.Grant, error) {
 		if err != nil || p.Need == 0 {
 			return err
 		}
+		if im.q.Lone && len(p.Grants) > 0 && !slices.ContainsFunc(p.Grants, func(g approval.Grant) bool { return g.Person == im.q.Actor }) {
+			return code.New(code.PlanApproval, "root that nobody signed in to start may propose a plan, but is not the second person for plan %s", d)
+		}
 		p, err = approval.Approve(tx, d, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at)}, at)
 		return err
 	})

@@ -64,8 +64,10 @@ func (im *imports) home(c candidate) error {
 	l := c.packing.Label()
 	s := &sink{room: im.Room, circle: im.v.circle, label: l, staged: map[string]blob{}}
 	pr := &prepared{sink: s, dir: c.dir, packing: c.packing}
-	pr.plan = BundlePlan{Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(),
-		From: l.Appliance.Name, Bytes: l.Bytes, CreatedAt: l.CreatedAt, Decision: Applied}
+	pr.plan = BundlePlan{
+		Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(),
+		From: l.Appliance.Name, Bytes: l.Bytes, CreatedAt: l.CreatedAt, Decision: Applied,
+	}
 	defer pr.drop()
 	if err := im.open(pr); err != nil {
 		return err

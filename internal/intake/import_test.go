@@ -182,6 +182,9 @@ func TestTwoPeopleAreAsked(t *testing.T) {
 			t.Fatalf("one person was enough: %v", err)
 		}
 	}
+	if _, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "root", Lone: true}, nil); code.Of(err) != code.PlanApproval {
+		t.Fatalf("root that nobody signed in to start was the second person: %v", err)
+	}
 	if s.tree() != before {
 		t.Error("an unapproved plan changed the store")
 	}

@@ -20,6 +20,7 @@ type Request struct {
 	PlanOnly bool   // never apply, whatever Yes and Approve say
 	Actor    string // who asks, for the timeline and the approval: "uid:0", a name
 	Role     string // of the actor; "" is operator
+	Lone     bool   // the actor cannot be told from whoever proposed the plan: never the second person
 }
 
 // Progress hears how far a long step has come; it may be nil. Total is 0 while it is not known.

@@ -220,7 +220,7 @@ func (s *stranger) compare(q AddRequest) (string, error) {
 	case q.Fingerprint != "":
 		want, err := fingerprint(q.Fingerprint)
 		if err != nil {
-			return "", code.Wrap(code.FingerprintWrong, err, "this is not a fingerprint")
+			return "", code.Wrap(code.BadUsage, err, "this is not a fingerprint").Do("A fingerprint has 64 hex digits, the words are nine: type it again. Nothing was changed.")
 		}
 		if want != id {
 			return "", code.New(code.FingerprintWrong, "").In(s.file, "root").Want(want.Hex(), id.Hex())

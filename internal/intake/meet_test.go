@@ -45,7 +45,7 @@ func TestCardsMeet(t *testing.T) {
 	}
 	wrong := strings.Repeat("ab", 32)
 	for name, q := range map[string]AddRequest{
-		"fingerprint": {Fingerprint: wrong}, "not hex": {Fingerprint: "xyz"}, "words of another": {Words: mustCard(t, s).Words},
+		"fingerprint": {Fingerprint: wrong}, "words of another": {Words: mustCard(t, s).Words},
 		"a word wrong":     {Words: strings.Replace(shown.Words, strings.Fields(shown.Words)[2], "zoo", 1)},
 		"a person says no": {Answer: func(Question) (bool, error) { return false, nil }},
 	} {
@@ -53,6 +53,9 @@ func TestCardsMeet(t *testing.T) {
 		if _, err := s.AddPeer(ctx, stick, q); code.Of(err) != code.FingerprintWrong {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: "xyz", Actor: "anna"}); code.Of(err) != code.BadUsage {
+		t.Errorf("a typing error: %v", err)
 	}
 	if _, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna"}); code.Of(err) != code.SignerNotChecked {
 		t.Errorf("nothing compared: %v", err)
@@ -173,8 +176,10 @@ func TestChangedCardWaitsForAPerson(t *testing.T) {
 		}
 	}
 	visit := func(gen int64, edit func(*bundle.Card)) Result {
-		res, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, Files: card(edit),
-			Feeds: []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: 10 + int(gen)}}}), Yes: true, Actor: "anna"}, nil)
+		res, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{
+			From: w.Hub, To: []*forge.Appliance{s.forged()}, Files: card(edit),
+			Feeds: []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: 10 + int(gen)}},
+		}), Yes: true, Actor: "anna"}, nil)
 		s.must(err)
 		return res
 	}

@@ -77,8 +77,10 @@ func (im *imports) prepare(c candidate) (pr *prepared, err error) {
 	l := c.packing.Label()
 	s := &sink{room: im.Room, circle: im.v.circle, label: l, staged: map[string]blob{}}
 	pr = &prepared{sink: s, dir: c.dir, packing: c.packing}
-	pr.plan = BundlePlan{Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(),
-		From: l.Appliance.Name, Signer: c.packing.Signer().Words(), Bytes: l.Bytes, CreatedAt: l.CreatedAt}
+	pr.plan = BundlePlan{
+		Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(),
+		From: l.Appliance.Name, Signer: c.packing.Signer().Words(), Bytes: l.Bytes, CreatedAt: l.CreatedAt,
+	}
 	defer func() {
 		if err != nil {
 			pr.drop()

@@ -36,8 +36,10 @@ func (im *imports) witness(tx *state.Tx, name, id string, log bundle.Log) error 
 			return timeline.Witness(tx, id, newest)
 		}
 	}
-	im.doubts = append(im.doubts, TrustChange{Peer: name, What: "timeline",
-		Sentence: fmt.Sprintf("The timeline of %s does not prove: %s. Keep this stick and call.", name, clean(why.Error()))})
+	im.doubts = append(im.doubts, TrustChange{
+		Peer: name, What: "timeline",
+		Sentence: fmt.Sprintf("The timeline of %s does not prove: %s. Keep this stick and call.", name, clean(why.Error())),
+	})
 	return nil
 }
 

@@ -50,7 +50,7 @@ func Open(path string) (*Medium, error) {
 	}
 	st, err := os.Stat(abs)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, code.Wrap(code.Missing, err, "open medium").In(path, "")
+		return nil, code.New(code.Missing, "there is no such directory").In(path, "").Do("Is the stick plugged in and mounted? Nothing was changed.")
 	}
 	if err != nil {
 		return nil, code.Wrap(code.MediumRead, err, "open medium").In(path, "")

@@ -17,6 +17,7 @@ type Actor struct {
 	GID   uint32
 	Login uint32 // who signed in, also behind sudo; UID when the kernel does not know
 	Admin bool   // root or the daemon's own user
+	Lone  bool   // root that nobody signed in to start: it may be anyone, so it never counts as the second person
 }
 
 // NoLogin is what the kernel says of a process that nobody signed in to start.
@@ -49,19 +50,23 @@ func withActor(ctx context.Context, c net.Conn) context.Context {
 	}) != nil || err != nil {
 		return ctx
 	}
-	a := Actor{UID: cred.Uid, GID: cred.Gid, Login: login(cred), Admin: cred.Uid == 0 || int(cred.Uid) == os.Getuid()}
+	a := Actor{UID: cred.Uid, GID: cred.Gid, Admin: cred.Uid == 0 || int(cred.Uid) == os.Getuid()}
+	var known bool
+	a.Login, known = login(cred)
+	a.Lone = cred.Uid == 0 && !known
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// login is the audit login uid of a process; the process could have ended, then its own uid counts.
-func login(cred *syscall.Ucred) uint32 {
+// login is the audit login uid of a process, and whether the kernel knows it; a process that has ended, or that nobody
+// signed in to start, counts under its own uid.
+func login(cred *syscall.Ucred) (uid uint32, known bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", cred.Pid))
 	if err != nil {
-		return cred.Uid
+		return cred.Uid, false
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
 	if err != nil || uint32(n) == NoLogin {
-		return cred.Uid
+		return cred.Uid, false
 	}
-	return uint32(n)
+	return uint32(n), true
 }

@@ -164,7 +164,7 @@ func (o Options) handler(a Action) http.Handler {
 			return
 		}
 		out := &answer{w: w, control: http.NewResponseController(w), stream: a.Long}
-		v, err := run(r.Context(), a, &Call{Actor: actor, body: body, progress: out.progress})
+		v, err := o.run(r.Context(), a, &Call{Actor: actor, body: body, progress: out.progress})
 		out.end(v, err)
 		if err != nil {
 			o.Log.Info("action failed", "action", a.Name, "actor", actor.Name(), "code", string(code.Of(err)), "error", err.Error())
@@ -172,11 +172,12 @@ func (o Options) handler(a Action) http.Handler {
 	})
 }
 
-// run turns a panic of an action into an error: one bad request must not end the daemon.
-func run(ctx context.Context, a Action, c *Call) (v any, err error) {
+// run turns a panic of an action into an error: one bad request must not end the daemon. The log alone gets the stack.
+func (o Options) run(ctx context.Context, a Action, c *Call) (v any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = code.New(code.Bug, "%s: panic: %v\n%s", a.Name, p, debug.Stack())
+			o.Log.Error("panic", "action", a.Name, "stack", string(debug.Stack()))
+			err = code.New(code.Bug, "%s: panic: %v", a.Name, p)
 		}
 	}()
 	return a.Run(ctx, c)

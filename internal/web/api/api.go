@@ -10,6 +10,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -176,8 +177,9 @@ func chain(envelopes [][]byte) (*root.Trusted, error) {
 
 // knownPeers adds the names there are to an error about one that is not there.
 func (a *API) knownPeers(err error) error {
-	if code.Of(err) != code.Missing {
-		return err
+	var e *code.Error
+	if code.Of(err) != code.Missing || errors.As(err, &e) && e.Next != "" {
+		return err // nothing is missing, or it is known better what
 	}
 	var list []string
 	if verr := a.State.View(func(tx *state.Tx) error {

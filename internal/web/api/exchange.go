@@ -125,6 +125,8 @@ type visit struct {
 	c   *web.Call
 	q   wire.ExchangeRequest
 	out wire.Exchanged
+
+	empty bool // nothing of ours on the medium
 }
 
 // exchangeRun does one whole visit of a medium: everything in that is for us, under one plan; then everything out that
@@ -166,6 +168,10 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 		return v.out, err
 	}
 	v.out.Sentence = sentence(v.out.Written)
+	if v.empty && len(v.out.Written) == 0 {
+		v.out.Sentence = "Nothing came in and nothing went out."
+		return v.out, code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
+	}
 	return v.out, nil
 }
 
@@ -173,6 +179,7 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 func (v *visit) in(ctx context.Context) error {
 	in, err := v.take(ctx, v.c, wire.ImportRequest{Path: v.q.Path, Approve: v.q.Approve, Yes: v.q.Yes, Plan: v.q.Plan})
 	v.out.In = in
+	v.empty = code.Of(err) == code.MediumEmpty
 	if err != nil && code.Of(err) != code.NothingForUs && code.Of(err) != code.MediumEmpty {
 		return err
 	}

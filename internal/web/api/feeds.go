@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -58,7 +59,7 @@ func opener(a web.Actor) func(string) (*os.File, error) {
 			f.Close()
 			return nil, err
 		}
-		if !readable(a, &st) {
+		if !allows(a, &st, 4) || !reachable(a, f) {
 			f.Close()
 			return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EACCES}
 		}
@@ -66,14 +67,32 @@ func opener(a web.Actor) func(string) (*os.File, error) {
 	}
 }
 
-func readable(a web.Actor, st *syscall.Stat_t) bool {
+// reachable tells whether the caller may search every folder above the file that was opened, wherever a link led to it.
+func reachable(a web.Actor, f *os.File) bool {
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		var st syscall.Stat_t
+		if err := syscall.Stat(dir, &st); err != nil || !allows(a, &st, 1) {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+// allows judges one mode bit (4 read, 1 search) by the caller's user and first group.
+func allows(a web.Actor, st *syscall.Stat_t, bit uint32) bool {
 	switch {
 	case st.Uid == a.UID:
-		return st.Mode&0o400 != 0
+		return st.Mode&(bit<<6) != 0
 	case st.Gid == a.GID:
-		return st.Mode&0o040 != 0
+		return st.Mode&(bit<<3) != 0
 	}
-	return st.Mode&0o004 != 0
+	return st.Mode&bit != 0
 }
 
 func (a *API) feedsList(_ context.Context, c *web.Call) (any, error) {

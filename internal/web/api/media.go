@@ -152,7 +152,7 @@ func (a *API) importRun(ctx context.Context, c *web.Call) (any, error) {
 // take runs one import and gives its result in the words of wire.
 func (a *API) take(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wire.Imported, error) {
 	res, err := a.Intake.Import(ctx, intake.Request{
-		Path: q.Path, Approve: q.Approve, Yes: q.Yes, PlanOnly: q.Plan, Actor: c.Actor.Name(),
+		Path: q.Path, Approve: q.Approve, Yes: q.Yes, PlanOnly: q.Plan, Actor: c.Actor.Name(), Lone: c.Actor.Lone,
 	}, func(step string, done, total int64) {
 		c.Progress(wire.Progress{Stage: step, Bytes: done, TotalBytes: total})
 	})
