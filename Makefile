@@ -63,8 +63,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 interop: build ## stock cosign at fixed versions judges our signatures, without a network
 	testdata/interop/run
 
-gen: ## generated files and vectors
-	$(GO) generate ./...
+gen: ## vectors, hostile cases and the evidence of the demonstration, each from its generator
+	$(GO) test ./internal/canon ./internal/attest ./internal/root ./internal/bundle -update
+	$(GO) test ./internal/hostile ./internal/demo -run 'TestGenerate|TestEvidence' -update
 
 clean:
 	rm -rf build
