@@ -42,14 +42,15 @@ const (
 	Refused       = "refused"
 )
 
-// ReceiptFeed is what became of one feed. Before and After are active generations, 0 for none.
+// ReceiptFeed is what became of one feed. Before is the generation that was active, 0 for none; After the one that the
+// bundle brought, active or held now as the decision says, with its StateRoot.
 type ReceiptFeed struct {
 	Feed      string        `json:"feed"`
 	Origin    string        `json:"origin"`
 	Epoch     int64         `json:"epoch"`
 	Before    int64         `json:"before"`
 	After     int64         `json:"after"`
-	StateRoot digest.Digest `json:"stateRoot"` // resulting
+	StateRoot digest.Digest `json:"stateRoot"` // of After
 }
 
 // Approvals counts who said yes; names stay at home.

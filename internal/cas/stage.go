@@ -85,6 +85,7 @@ func (w *Writer) Close() (digest.Digest, int64, error) {
 	f := w.f
 	w.f = nil
 	d := w.w.Sum()
+	writeback(f)
 	err := f.Close()
 	if err == nil {
 		err = os.Rename(f.Name(), w.st.path(d))

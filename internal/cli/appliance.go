@@ -101,7 +101,7 @@ func (a *app) initCmd() *cobra.Command {
 
 // gcPercent keeps a daemon's heap near what is alive: rooms work in buffers they use again, so collecting often costs little,
 // and an appliance has other uses for its memory.
-const gcPercent = 25
+const gcPercent = 50
 
 func (a *app) serveCmd() *cobra.Command {
 	var listen string
@@ -146,11 +146,31 @@ func (a *app) logger(level, format string) *slog.Logger {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: l, ReplaceAttr: cleanAttr}
 	if format == "text" || format == "auto" && terminal(a.Err) {
 		return slog.New(slog.NewTextHandler(a.Err, o))
 	}
 	return slog.New(slog.NewJSONHandler(a.Err, o))
+}
+
+// cleanAttr escapes in a log what a terminal would obey: JSON lets C1 control characters of foreign strings through.
+func cleanAttr(_ []string, at slog.Attr) slog.Attr {
+	switch v := at.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		at.Value = slog.StringValue(clean(v.String()))
+	case slog.KindAny:
+		switch x := v.Any().(type) {
+		case error:
+			at.Value = slog.StringValue(clean(x.Error()))
+		case []string:
+			list := make([]string, len(x))
+			for i, s := range x {
+				list[i] = clean(s)
+			}
+			at.Value = slog.AnyValue(list)
+		}
+	}
+	return at
 }
 
 func (a *app) statusCmd() *cobra.Command {

@@ -166,14 +166,18 @@ func (a *app) outboundCmd() *cobra.Command {
 		if o == nil {
 			return err
 		}
-		return a.join(o, func(w io.Writer) {
-			a.written(w, o.Written)
-			fmt.Fprintln(w, clean(o.Sentence))
-		}, err)
+		return a.join(o, func(w io.Writer) { a.outbound(w, o) }, err)
 	})
 	c.Flags().StringVar(&q.Path, "to", "", "medium to write to")
 	c.Flags().StringVar(&q.Peer, "peer", "", "for this hub alone")
 	return c
+}
+
+func (a *app) outbound(w io.Writer, o *wire.Outbound) {
+	a.written(w, o.Written)
+	if o.Sentence != "" {
+		fmt.Fprintln(w, clean(o.Sentence))
+	}
 }
 
 func (a *app) written(w io.Writer, list []wire.Written) {

@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,29 @@ func TestForkedRootChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, 0, verifiedLine, []string{"version 2 of the trust root, rightly signed after version 1"}, "verify", s.dir, "--root", s.root, "--identity", s.age)
+}
+
+// At most 64 versions in a row are followed from the one that is trusted, whoever signed the rest.
+func TestLongRootChain(t *testing.T) {
+	s := newStick(t, nil)
+	hub := s.w.Hub
+	for n := int64(1); n <= 1+root.MaxChain+5; n++ {
+		env := hub.RootEnv
+		if n > 1 {
+			env = version(t, hub, n, func(d *root.Document) {
+				d.TimeEpoch = n
+				if n > 1+root.MaxChain { // believed, this would end the key the bundle is signed with
+					d.Revoked = append(d.Revoked, root.Revocation{KeyID: hub.Bundle.Public().ID(), From: d.Keys[0].NotBefore})
+				}
+			}, hub.RootKey)
+		}
+		name := fmt.Sprintf("%s.%d.root.json", hub.Root.ID().Short(), n)
+		if err := os.WriteFile(filepath.Join(s.dir, "sallyport", "roots", name), env, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, 0, verifiedLine, []string{"version 65 of the trust root, rightly signed after version 1"}, "verify", s.dir, "--root", s.root, "--identity", s.age)
+	want(t, 0, verifiedLine, nil, "verify", s.dir, "--key-words", hub.Root.Words(), "--identity", s.age)
 }
 
 // version signs a version of an appliance's trust root, changed by edit.

@@ -67,7 +67,8 @@ func (t *tree) rootNames() []string {
 	return names[:min(len(names), rootsMax)]
 }
 
-// gather builds what chains it can, in the order of the names, and drops the rest: nothing here is believed yet.
+// gather builds what chains it can, in the order of the names and at most root.MaxChain versions after the first, and drops
+// the rest: nothing here is believed yet.
 func (t *tree) gather() []*root.Trusted {
 	var roots []*root.Trusted
 	held := 0
@@ -79,7 +80,7 @@ func (t *tree) gather() []*root.Trusted {
 		if first, err := root.First(env, time.Time{}); err == nil {
 			roots = append(roots, first)
 			held += len(env)
-		} else if i, next, err := successor(roots, env); err == nil {
+		} else if i, next, err := successor(roots, env); err == nil && next.Version() <= 1+root.MaxChain {
 			held += len(env) - len(roots[i].Envelope())
 			roots[i] = next
 		}

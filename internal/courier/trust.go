@@ -187,8 +187,12 @@ func (tr *trust) fromKit(self string, t *tree) error {
 
 // follow lets later versions of trusted roots on the medium take over, by their own rule: signed by the old and the new,
 // from the version that is trusted on. A chain that is whole in itself but leaves ours before that version proves nothing:
-// whoever holds a root key that was rotated away can write one.
+// whoever holds a root key that was rotated away can write one. At most root.MaxChain versions in a row are followed from what
+// is trusted: with --key-words that is the first, and the medium's chain was gathered as far as it may count.
 func (tr *trust) follow(t *tree) {
+	if tr.how == "--key-words" {
+		return
+	}
 	before := slices.Clone(tr.Roots)
 	for _, name := range t.rootNames() {
 		env, err := t.read(name, rootMax)
@@ -196,7 +200,12 @@ func (tr *trust) follow(t *tree) {
 			continue
 		}
 		for i, r := range tr.Roots {
-			if next, err := r.Next(env, time.Time{}); err == nil {
+			next, err := r.Next(env, time.Time{})
+			switch {
+			case err != nil:
+			case next.Version() > before[i].Version()+root.MaxChain:
+				tr.warnings = append(tr.warnings, fmt.Sprintf("the medium carries more than %d later versions of the trust root: those after version %d were not used", root.MaxChain, r.Version()))
+			default:
 				tr.Roots[i] = next
 			}
 		}

@@ -153,7 +153,7 @@ func (d *Daemon) rooms(roots [][]byte) {
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
 		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, Log: d.log,
 		Self:    export.Self{ID: d.in.ID, Name: d.in.Name, Roots: roots, Software: d.deps.Software},
-		DataDir: d.cfg.DataDir, Kinds: []export.Kind{mirror.Full{}, outbound.Site{Papers: d.papers}},
+		DataDir: d.cfg.DataDir, Kinds: []export.Kind{mirror.Full{}, outbound.Site{Papers: d.papers, Told: d.intake.Told}},
 		Workers: d.cfg.Workers, Parallel: d.cfg.Runs, MirrorFile: d.deps.Mirror, Mirror: d.mirrorDigest(),
 		Card: func(ctx context.Context, medium string) error {
 			_, err := d.intake.WriteCard(ctx, medium)

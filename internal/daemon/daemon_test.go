@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -231,6 +232,33 @@ func TestSweep(t *testing.T) {
 	}
 	if left, _, err := d.cas.Usage(); err != nil || left != int64(blobs)-1 {
 		t.Errorf("%d of %d blobs are left: %v", left, blobs, err)
+	}
+}
+
+// After a sync that failed, whatever file it was of, a stop writes nothing.
+func TestNothingIsWrittenAfterAFailedSync(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	made(t, dir, Deps{})
+	var mu sync.Mutex
+	var steps []string
+	armed := false
+	r := start(t, dir, Deps{FS: durable.WithHook(func(op durable.Op) durable.Verdict {
+		mu.Lock()
+		defer mu.Unlock()
+		if armed {
+			steps = append(steps, op.Verb+" "+filepath.Base(op.Path))
+		}
+		return durable.Do
+	})})
+	mu.Lock()
+	armed = true
+	mu.Unlock()
+	r.d.die(code.New(code.FsyncFailed, "a blob"))
+	if err := <-r.done; !code.Has(err, code.FsyncFailed) {
+		t.Errorf("%v", err)
+	}
+	if len(steps) > 0 {
+		t.Errorf("written: %q", steps)
 	}
 }
 

@@ -56,16 +56,19 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 	close(d.ready)
 	d.log.Info("ready", "socket", d.Socket(), "name", d.in.Name, "id", d.in.ID)
 	d.notify(sd.SdNotifyReady)
+	broken := false // a sync failed: what is on the disk is not known any more, and nothing is written over it
 	select {
 	case <-ctx.Done():
 	case err = <-d.fatal:
+		broken = true
 	case <-d.state.Failed():
+		broken = true
 		err = code.New(code.FsyncFailed, "a commit of the state database failed; the daemon stops so that nothing is half written")
 	case err = <-ended:
 		ended <- nil
 	}
 	d.notify(sd.SdNotifyStopping)
-	return errors.Join(err, d.stop(server, cancel, ended, len(listeners)))
+	return errors.Join(err, d.stop(server, cancel, ended, len(listeners), broken))
 }
 
 // recover drops what a crash left and takes unfinished runs up again. The same functions do it after a clean stop.
@@ -82,8 +85,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 	return d.note(ctx, "daemon.started")
 }
 
-// stop ends calls, rooms and listeners.
-func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended <-chan error, n int) error {
+// stop ends calls, rooms and listeners. It writes down that the daemon stopped, unless something is broken: the next start
+// then meets what a crash leaves.
+func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended <-chan error, n int, broken bool) error {
 	cancel(code.New(code.Interrupted, "the daemon stops"))
 	soon, done := context.WithTimeout(context.Background(), patience)
 	defer done()
@@ -95,8 +99,13 @@ func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended 
 	d.work.Wait()
 	errs = append(errs, os.Remove(d.Socket()))
 	select {
-	case <-d.state.Failed(): // nothing can be written any more
+	case err := <-d.fatal:
+		broken, errs = true, append(errs, err)
+	case <-d.state.Failed():
+		broken = true
 	default:
+	}
+	if !broken {
 		errs = append(errs, d.marks.Tick(), d.note(context.Background(), "daemon.stopped"))
 	}
 	d.log.Info("stopped")

@@ -204,7 +204,7 @@ type gate struct {
 
 func newGate(ctx context.Context, name string, o verify.Options) *gate {
 	ctx, cancel := context.WithCancel(ctx)
-	g := &gate{pipe: newPipe(4, 1<<20), cancel: cancel, done: make(chan struct{})}
+	g := &gate{pipe: newPipe(4, 512<<10), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(g.done)
 		g.bundle, g.err = verify.Payload(ctx, g.pipe, name, o)

@@ -454,6 +454,9 @@ func TestDelivered(t *testing.T) {
 func TestOutbound(t *testing.T) {
 	h := newHub(t, 11)
 	must(t, h.room.Start(t.Context()))
+	if _, err := h.room.Outbound(t.Context(), tenant, "site", h.path("shelf"), "test"); code.Of(err) != code.ExportInvalid || strings.Contains(err.Error(), "submit") {
+		t.Errorf("a refusal speaks of what nobody asked for: %v", err)
+	}
 	stick := t.TempDir()
 	run, err := h.room.Outbound(t.Context(), tenant, "site", stick, "test")
 	must(t, err)

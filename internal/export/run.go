@@ -110,7 +110,7 @@ func (w *work) plan() (err error) {
 			return nil, nil, err
 		}
 		return func(to *job.Run) {
-			to.Name, to.Feeds, to.Records, to.Challenge = run.Name, run.Feeds, run.Records, challenge
+			to.Name, to.Feeds, to.Records, to.Challenge, to.Papers = run.Name, run.Feeds, run.Records, challenge, run.Papers
 		}, nil, nil
 	})
 	return err

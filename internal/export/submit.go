@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
@@ -44,19 +42,20 @@ func (r *Room) Submit(ctx context.Context, q Request) (string, error) {
 	return r.submit(ctx, q)
 }
 
+// submit gives refusals as they are: whoever asked has no run yet, and may never have asked for one by that name.
 func (r *Room) submit(ctx context.Context, q Request) (string, error) {
 	k, err := r.check(q)
 	if err != nil {
-		return "", fmt.Errorf("submit run: %w", err)
+		return "", err
 	}
 	now := r.Clock.Now()
 	id, err := ident.New(now, r.Random)
 	if err != nil {
-		return "", fmt.Errorf("submit run: %w", err)
+		return "", fmt.Errorf("id of a run: %w", err)
 	}
 	body, err := json.Marshal(q)
 	if err != nil {
-		return "", fmt.Errorf("submit run: %w", err)
+		return "", fmt.Errorf("request of a run: %w", err)
 	}
 	p := k.Profile()
 	run := job.Run{
@@ -84,7 +83,7 @@ func (r *Room) submit(ctx context.Context, q Request) (string, error) {
 		return r.tell(tx, "export.run.submitted", got, nil)
 	})
 	if err != nil {
-		return "", fmt.Errorf("submit run: %w", err)
+		return "", err
 	}
 	r.poke()
 	return id, nil
@@ -119,19 +118,10 @@ func (r *Room) checkMedium(to string) error {
 	if !filepath.IsAbs(to) {
 		return code.New(code.ExportInvalid, "the medium's path must be absolute").In(to, "")
 	}
-	own, err := filepath.EvalSymlinks(r.DataDir)
-	if err != nil {
+	if err := media.Outside(to, r.DataDir); code.Of(err) == code.BadUsage {
+		return code.Wrap(code.ExportInvalid, err, "medium").In(to, "")
+	} else if err != nil {
 		return err
-	}
-	if own, err = filepath.Abs(own); err != nil {
-		return err
-	}
-	there := to
-	if led, err := filepath.EvalSymlinks(to); err == nil {
-		there = led // else opening it says what is wrong
-	}
-	if rel, err := filepath.Rel(own, there); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
-		return code.New(code.ExportInvalid, "a medium cannot lie inside the data directory").In(to, "")
 	}
 	m, err := media.Open(to)
 	if err != nil {

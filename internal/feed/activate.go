@@ -89,7 +89,8 @@ type Change struct {
 	Decision Decision
 	Before   Point         // what was active
 	After    Point         // what is active now
-	Root     digest.Digest // of the generation that came in
+	New      Point         // the generation that came in
+	Root     digest.Digest // of that generation
 }
 
 // Outcome is what Activate did. No kept generation names the dropped layers any more: delete their files after the
@@ -139,7 +140,7 @@ func activate(tx *state.Tx, p Proposal, at time.Time) (Change, error) {
 	if err := generations.Put(tx, genKey(p.Ref, g.Point), g); err != nil {
 		return Change{}, err
 	}
-	c := Change{Ref: p.Ref, Decision: Held, Before: f.Active, After: f.Active, Root: g.Root}
+	c := Change{Ref: p.Ref, Decision: Held, Before: f.Active, After: f.Active, New: g.Point, Root: g.Root}
 	f.Mark = marks.Mark{Epoch: g.Epoch, Generation: g.Generation, Root: g.Root}
 	f.NextEpoch = 0
 	if f.Local || !f.Pinned {

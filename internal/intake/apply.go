@@ -97,14 +97,24 @@ func (im *imports) apply(pr *prepared, grants []approval.Grant) error {
 		return err
 	}
 	im.FS.Point("import.transaction")
-	if err := im.raise(pr); err != nil {
+	err = im.raise(pr)
+	if code.Has(err, code.FsyncFailed) {
 		return err
 	}
 	im.FS.Point("import.marks")
 	im.removeLayers(acc.outcome.Dropped)
 	im.done(pr, acc)
 	im.FS.Point("import.done")
-	return nil
+	return stands(string(acc.decision), err)
+}
+
+// stands says of an error after the transaction that what was decided stands all the same. The marks count in memory, and
+// are written with the next that rises or at the next start.
+func stands(decision string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s, but its marks were not written: %w", decision, err)
 }
 
 // install renames the sealed layers to their names and says what each feed would become.
@@ -226,7 +236,7 @@ func (im *imports) event(kind string, pr *prepared, changes []feed.Change) timel
 		"bundleId": pr.plan.BundleID, "labelId": pr.plan.LabelID, "peer": pr.peer.Name, "signer": pr.bundle.Signer().ID(), "plan": im.res.Plan.Digest,
 	}
 	for _, c := range changes {
-		attrs["feed/"+c.Ref.Name] = fmt.Sprintf("%d.%d %s %s", c.After.Epoch, c.After.Generation, c.Decision, c.Root)
+		attrs["feed/"+c.Ref.Name] = fmt.Sprintf("%d.%d %s %s", c.New.Epoch, c.New.Generation, c.Decision, c.Root)
 	}
 	return timeline.Event{Type: kind, Tenant: pr.peer.Tenant, Actor: im.q.Actor, Subject: "bundle/" + pr.plan.Name, Attrs: attrs}
 }
@@ -278,9 +288,10 @@ func (im *imports) confirm(pr *prepared) error {
 	if err != nil {
 		return err
 	}
-	if err := im.anchor(pr); err != nil {
+	err = im.anchor(pr)
+	if code.Has(err, code.FsyncFailed) {
 		return err
 	}
 	im.done(pr, acc)
-	return nil
+	return stands(string(acc.decision), err)
 }

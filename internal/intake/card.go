@@ -39,7 +39,8 @@ func (r *Room) Card(ctx context.Context) (CardInfo, error) {
 }
 
 // WriteCard writes cards/<name>.card.json, every version of our root to roots/ and each tenant's public bundle key to pub/,
-// and flushes the medium. The card comes last: a reader that finds it finds its root too.
+// and flushes the medium. The card comes last: a reader that finds it finds its root too. A path inside the data directory is
+// refused.
 func (r *Room) WriteCard(ctx context.Context, path string) (CardInfo, error) {
 	own, err := chain(r.Self.Roots)
 	if err != nil {
@@ -47,6 +48,9 @@ func (r *Room) WriteCard(ctx context.Context, path string) (CardInfo, error) {
 	}
 	if filepath.Base(path) == media.Top {
 		path = filepath.Dir(path) // the folder itself was named
+	}
+	if err := media.Outside(path, r.DataDir); err != nil {
+		return CardInfo{}, err
 	}
 	m, err := media.Open(path)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"sallyport/internal/durable"
@@ -14,6 +15,7 @@ import (
 	"sallyport/internal/forge"
 	"sallyport/internal/ident"
 	"sallyport/internal/marks"
+	"sallyport/internal/peer"
 	"sallyport/internal/state"
 )
 
@@ -159,5 +161,57 @@ func TestFaults(t *testing.T) {
 	}
 	for _, f := range all {
 		tpl.run(t, f)
+	}
+}
+
+// marksFull is a disk that is full for the marks file once the transaction of an import has committed.
+func marksFull(on *bool) durable.FS {
+	return durable.WithHook(func(op durable.Op) durable.Verdict {
+		if op.Verb == "point" && op.Path == "import.transaction" {
+			*on = true
+		}
+		if *on && op.Verb == "rename" && filepath.Base(op.Path) == "marks" {
+			return durable.Lose
+		}
+		return durable.Do
+	})
+}
+
+// What was activated stands when the marks could not be written, and is told so.
+func TestMarksNotWrittenAfterTheTransaction(t *testing.T) {
+	tpl := newTemplate(t)
+	c := tpl.copy(t)
+	var on bool
+	c.open(marksFull(&on))
+	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "anna"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "activated, but its marks were not written") {
+		t.Errorf("%v", err)
+	}
+	if !res.Applied || len(res.Outcomes) != 1 || res.Outcomes[0].Decision != Activated || res.Outcomes[0].Receipt == "" {
+		t.Errorf("%+v", res)
+	}
+	if g, _ := c.active(tpl.w.Hub, "osv-go"); g.Generation != 2 {
+		t.Errorf("active %d", g.Generation)
+	}
+	c.reopen()
+	tpl.check(t, c, true, "after a restart")
+}
+
+// The same for the papers that came home.
+func TestMarksNotWrittenAfterPapers(t *testing.T) {
+	ctx := context.Background()
+	hub, s := crossing(t)
+	inv, err := s.Inventory(ctx, "hub")
+	s.must(err)
+	stick := hub.stick(outbound(s.forged(), hub.forged(), forge.Epoch(), map[string][]byte{"inventory.json": inv.Envelope}))
+	hub.close()
+	var on bool
+	hub.open(marksFull(&on))
+	res, err := hub.Import(ctx, Request{Path: stick, Actor: "carl"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "applied, but its marks were not written") || len(res.Outcomes) != 1 || res.Outcomes[0].Decision != Applied {
+		t.Errorf("%v %+v", err, res)
+	}
+	if v := hub.peers()[0].Views["osv-go"]; v.From != peer.FromInventory {
+		t.Errorf("view %+v", v)
 	}
 }

@@ -189,19 +189,23 @@ func (im *imports) arrive(pr *prepared, papers []homePaper) error {
 	}
 	im.FS.Point("import.transaction")
 	im.res.Trust, im.doubts = append(im.res.Trust, im.doubts...), nil
-	if err := im.Marks.Raise(func(s *marks.Set) error {
+	err = im.Marks.Raise(func(s *marks.Set) error {
 		for _, p := range papers {
 			key := marks.CounterKey(p.kind(), pr.peer.ID)
 			s.Counters[key] = max(s.Counters[key], p.counter())
 		}
 		return nil
-	}); err != nil {
+	})
+	if err == nil {
+		im.FS.Point("import.marks")
+		err = im.anchor(pr)
+	}
+	if code.Has(err, code.FsyncFailed) {
 		return err
 	}
-	im.FS.Point("import.marks")
 	im.res.Outcomes = append(im.res.Outcomes, Outcome{Plan: pr.plan, Dir: pr.dir, Decision: Applied, Sentence: homeSentence(pr.peer.Name, news)})
 	im.FS.Point("import.done")
-	return im.anchor(pr)
+	return stands(string(Applied), err)
 }
 
 // takePaper takes one paper in; false when it was here before. A late one, with a lower counter than the newest, still

@@ -175,6 +175,7 @@ func (im *imports) decide() error {
 	}
 	for _, pr := range im.ready {
 		if err := im.apply(pr, grants); err != nil {
+			im.res.Applied = pr.done && !im.res.Plan.Nothing()
 			return fmt.Errorf("apply %s: %w", pr.plan.Name, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
@@ -224,9 +225,31 @@ func TestPinnedFeedIsHeld(t *testing.T) {
 	if g, _ := s.active(w.Hub, "osv-go"); g.Generation != 1 {
 		t.Errorf("active %d", g.Generation)
 	}
+	held := func() (g feed.Generation) {
+		s.must(s.State.View(func(tx *state.Tx) (err error) {
+			g, _, err = feed.At(tx, ref, feed.Point{Epoch: 1, Generation: 3})
+			return err
+		}))
+		return g
+	}()
+	if f := s.newestReceipt().Feeds[0]; f.Before != 1 || f.After != 3 || f.StateRoot != held.Root || held.Root.IsZero() {
+		t.Errorf("the receipt of a held bundle: %+v, held %+v", f, held)
+	}
 	if res, err = s.Import(ctx, Request{Path: plan(3, 40), Yes: true, Actor: "anna"}, nil); err != nil || res.Outcomes[0].Decision != AlreadyHeld {
 		t.Errorf("again: %v %+v", err, res.Outcomes)
 	}
+}
+
+// newestReceipt is what the last receipt given out says.
+func (s *site) newestReceipt() *bundle.Receipt {
+	s.t.Helper()
+	rows, err := s.ListReceipts(context.Background(), "", 1)
+	s.must(err)
+	claim, err := attest.Inspect(rows[0].Envelope)
+	s.must(err)
+	rc, err := bundle.ParseReceipt(claim.Payload)
+	s.must(err)
+	return rc
 }
 
 func TestShrinkingNeedsApprovalEvenWhereOff(t *testing.T) {
@@ -333,5 +356,48 @@ func TestQuarantineKeepsEvidenceOnce(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(s.dir, "quarantine", "acme"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("after a restart: %v %v", left, err)
+	}
+}
+
+// A stick full of labels that anybody can write does not push out what a known signer did.
+func TestQuarantineGivesUpTheLightestFirst(t *testing.T) {
+	s := newSite(t, "site", "acme")
+	enterRow := func(q QuarantineRow) (row QuarantineRow, evicted []QuarantineRow) {
+		s.must(s.State.Update(context.Background(), func(tx *state.Tx) (err error) {
+			row = q
+			row.Tenant = "acme"
+			evicted, err = enter(tx, &row)
+			return err
+		}))
+		return row, evicted
+	}
+	enterRow(QuarantineRow{Code: string(code.Fork)})
+	enterRow(QuarantineRow{Code: string(code.SignatureBad)})
+	enterRow(QuarantineRow{Code: string(code.SealDamaged), Signer: "SHA256:k"})
+	for range 2 * maxQuarantine {
+		if row, _ := enterRow(QuarantineRow{Code: string(code.SignerUnknown)}); row.Number == "" {
+			t.Fatal("the newest of the lightest was given up before older ones")
+		}
+	}
+	left := func() map[string]int {
+		rows, err := s.ListQuarantine(context.Background(), "acme")
+		s.must(err)
+		n := map[string]int{}
+		for _, q := range rows {
+			n[q.Code]++
+		}
+		return n
+	}
+	if n := left(); n[string(code.Fork)] != 1 || n[string(code.SignatureBad)] != 1 || n[string(code.SealDamaged)] != 1 || n[string(code.SignerUnknown)] != maxQuarantine-3 {
+		t.Errorf("left %v", n)
+	}
+	for range 2 * maxQuarantine { // a known key's name on signatures that do not hold is easily written too
+		enterRow(QuarantineRow{Code: string(code.SignatureBad)})
+	}
+	if n := left(); n[string(code.Fork)] != 1 || n[string(code.SealDamaged)] != 1 || n[string(code.SignatureBad)] != maxQuarantine-2 {
+		t.Errorf("left %v", n)
+	}
+	if row, evicted := enterRow(QuarantineRow{Code: string(code.SignerUnknown), Dir: "x"}); row.Number != "" || len(evicted) != 1 || evicted[0].Dir != "x" {
+		t.Errorf("%+v, evicted %+v", row, evicted)
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
+	"sallyport/internal/clock"
 	"sallyport/internal/code"
 	"sallyport/internal/forge"
 	"sallyport/internal/peer"
@@ -84,6 +86,23 @@ func TestCardsMeet(t *testing.T) {
 	v, err := hub.Found(ctx, stick)
 	if err != nil || len(v.Peers) != 1 || v.Peers[0].Name != "site" || v.Peers[0].Hub {
 		t.Errorf("found %+v: %v", v, err)
+	}
+}
+
+func TestCardIsNotWrittenIntoTheDataDirectory(t *testing.T) {
+	s := newSite(t, "site", "acme")
+	link := filepath.Join(t.TempDir(), "stick")
+	s.must(os.Symlink(filepath.Join(s.dir, "layers"), link))
+	inside := filepath.Join(s.dir, "cas")
+	for _, path := range []string{s.dir, inside, filepath.Join(s.dir, "sallyport"), link} {
+		if _, err := s.WriteCard(context.Background(), path); code.Of(err) != code.BadUsage {
+			t.Errorf("%s: %v", filepath.Base(path), err)
+		}
+	}
+	for _, dir := range []string{s.dir, inside, filepath.Join(s.dir, "layers")} {
+		if _, err := os.Stat(filepath.Join(dir, "sallyport")); err == nil {
+			t.Errorf("written to %s", filepath.Base(dir))
+		}
 	}
 }
 
@@ -194,6 +213,12 @@ func TestChangedCardWaitsForAPerson(t *testing.T) {
 	res = visit(3, func(c *bundle.Card) { c.Counter, c.Delivery.EverySeconds = 4, 3600 })
 	if len(res.Cards) != 0 || s.peers()[0].Every != 86400 {
 		t.Errorf("an older card: %+v", res)
+	}
+	res = visit(4, func(c *bundle.Card) {
+		c.Counter, c.Delivery.EverySeconds, c.NotAfter = 7, 7200, clock.Format(forge.Epoch().Add(-time.Hour))
+	})
+	if len(res.Cards) != 0 || s.peers()[0].Every != 86400 || len(res.Trust) == 0 || res.Trust[0].What != "card" {
+		t.Errorf("an expired card: %+v", res)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/approval"
 	"sallyport/internal/attest"
@@ -99,15 +100,16 @@ func rootsOf(feeds []bundle.ReceiptFeed) (list []digest.Digest) {
 	return list
 }
 
-// receiptFeeds says what became of each feed, in the manifest's order.
+// receiptFeeds says what became of each feed, in the manifest's order: what was active before, and the generation that the
+// bundle brought, active or held now, with its root.
 func receiptFeeds(pr *prepared, changes []feed.Change) []bundle.ReceiptFeed {
 	list := []bundle.ReceiptFeed{}
 	for i := range pr.offers {
 		o := &pr.offers[i]
-		f := bundle.ReceiptFeed{Feed: o.state.Feed, Origin: o.state.Origin, Epoch: o.state.Epoch, Before: o.active.Generation, After: o.active.Generation, StateRoot: o.state.StateRoot}
+		f := bundle.ReceiptFeed{Feed: o.state.Feed, Origin: o.state.Origin, Epoch: o.state.Epoch, Before: o.active.Generation, After: o.state.Generation, StateRoot: o.state.StateRoot}
 		for _, c := range changes {
 			if c.Ref == o.ref {
-				f.Before, f.After = c.Before.Generation, c.After.Generation
+				f.Before = c.Before.Generation
 			}
 		}
 		list = append(list, f)
@@ -268,6 +270,31 @@ func (r *Room) inventory(tx *state.Tx, p peer.Peer) (*bundle.Inventory, error) {
 		v.LogSeen = &bundle.Head{Size: int64(last.Head.Size), Root: last.Head.Root}
 	}
 	return v, err
+}
+
+// Told is a digest of what a hub would be told now: the receipts it has not acknowledged, and the inventory without its
+// counter and date. The same digest again means there is nothing new to say.
+func (r *Room) Told(tx *state.Tx, hub string) (digest.Digest, error) {
+	p, err := peer.Get(tx, hub)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	v, err := r.inventory(tx, p)
+	if err != nil {
+		return digest.Digest{}, fmt.Errorf("papers for %s: %w", hub, err)
+	}
+	v.Counter, v.IssuedAt = 1, clock.Format(time.Unix(0, 0))
+	told, err := v.Encode()
+	if err != nil {
+		return digest.Digest{}, fmt.Errorf("papers for %s: %w", hub, err)
+	}
+	err = receipts.Scan(tx, "", func(_ string, row ReceiptRow) error {
+		if row.PeerID == p.ID && row.AckedAt == "" {
+			told = append(told, row.Digest[:]...)
+		}
+		return nil
+	})
+	return digest.Of(told), err
 }
 
 func inventoryFeed(tx *state.Tx, f feed.Feed) (bundle.InventoryFeed, error) {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,8 @@ import (
 	"sallyport/internal/timeline"
 )
 
-// What quarantine keeps, per tenant: the newest so many refusals. Each is a label of at most 1 MiB and a few lines.
+// What quarantine keeps, per tenant: so many refusals, of the same weight the newest. Each is a label of at most 1 MiB and a
+// few lines.
 const maxQuarantine = 64
 
 // QuarantineRow is one refused thing that was kept. All strings but Number, Tenant, At, Code and Dir are foreign, cleaned.
@@ -30,6 +32,19 @@ type QuarantineRow struct {
 	Label  string `json:"label"`  // digest of the label file
 	Dir    string `json:"dir"`    // below D/quarantine
 	Bytes  int64  `json:"bytes"`
+	Signer string `json:"signer,omitempty"` // id of the known key whose signature of the label holds
+}
+
+// weight orders what is given up: first what anybody can write onto a stick, then a signature that names a known key and
+// does not hold, last what a known signer did: forks, and all under a label whose signature holds.
+func (q QuarantineRow) weight() int {
+	switch {
+	case q.Signer != "" || q.Code == string(code.Fork):
+		return 2
+	case q.Code == string(code.SignatureBad):
+		return 1
+	}
+	return 0
 }
 
 var quarantine = state.Table[QuarantineRow]{Name: "intake.quarantine"}
@@ -50,6 +65,9 @@ func (im *imports) refuse(c candidate, pr *prepared, why error) error {
 		o.Plan = BundlePlan{Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(), From: l.Appliance.Name, Bytes: l.Bytes, CreatedAt: l.CreatedAt}
 	}
 	row.Bundle = o.Plan.Name
+	if c.packing != nil {
+		row.Signer = c.packing.Signer().ID()
+	}
 	if kept(why) && len(label) > 0 {
 		if err := im.keep(&row, label, pr, why); err != nil {
 			return fmt.Errorf("quarantine %q: %w", c.dir, err)
@@ -194,27 +212,39 @@ func (im *imports) refused(o *Outcome, row *QuarantineRow, dir string) error {
 	return nil
 }
 
-// enter gives a kept refusal its number, and the oldest ones up when there are too many.
+// enter gives a kept refusal its number. When there are too many, the oldest of the lightest are given up; when that is the
+// new one itself, it gets no number.
 func enter(tx *state.Tx, row *QuarantineRow) (evicted []QuarantineRow, err error) {
 	n, err := tx.NextSeq("quarantine")
 	if err != nil {
 		return nil, err
 	}
 	row.Number = fmt.Sprintf("Q-%d", n)
-	if err := quarantine.Put(tx, quarantineKey(row.Tenant, n), *row); err != nil {
+	newest := quarantineKey(row.Tenant, n)
+	if err := quarantine.Put(tx, newest, *row); err != nil {
 		return nil, err
 	}
-	keys := []string{}
-	rows := []QuarantineRow{}
-	err = quarantine.Scan(tx, row.Tenant+"\x00", func(key string, q QuarantineRow) error {
-		keys, rows = append(keys, key), append(rows, q)
-		return nil
-	})
-	for i := 0; err == nil && i < len(keys)-maxQuarantine; i++ {
-		err = quarantine.Delete(tx, keys[i])
-		evicted = append(evicted, rows[i])
+	type entry struct {
+		key string
+		row QuarantineRow
 	}
-	return evicted, err
+	var all []entry // oldest first
+	if err := quarantine.Scan(tx, row.Tenant+"\x00", func(key string, q QuarantineRow) error {
+		all = append(all, entry{key, q})
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.row.weight(), b.row.weight()) })
+	for _, e := range all[:max(0, len(all)-maxQuarantine)] {
+		if err := quarantine.Delete(tx, e.key); err != nil {
+			return nil, err
+		}
+		if evicted = append(evicted, e.row); e.key == newest {
+			row.Number = ""
+		}
+	}
+	return evicted, nil
 }
 
 func quarantineKey(tenant string, n uint64) string { return fmt.Sprintf("%s\x00%016d", tenant, n) }

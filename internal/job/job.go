@@ -82,6 +82,7 @@ type Run struct {
 	Records    int64               `json:"records"`
 	Shelf      string              `json:"shelf,omitempty"` // directory name below D/shelf
 	Challenge  string              `json:"challenge,omitempty"`
+	Papers     digest.Digest       `json:"papers,omitzero"`      // of a way home: what it tells, without counter and date
 	Deliveries map[string]Delivery `json:"deliveries,omitempty"` // peer name → its answer
 	CreatedAt  string              `json:"createdAt"`
 	StartedAt  string              `json:"startedAt,omitempty"`

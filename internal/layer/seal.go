@@ -23,7 +23,7 @@ func (w *Writer) lookups(name string, parts int, fresh *Sorter) error {
 		if last != nil && bytes.Equal(last, k) {
 			return nil
 		}
-		last = bytes.Clone(k)
+		last = w.keep(k)
 		return w.put(last, nil)
 	}
 	head, err, ok := next()

@@ -21,6 +21,7 @@ const (
 	batch       = 5000
 	fillPercent = 1.0
 	spillBytes  = 4 << 20
+	arenaBytes  = 64 << 10
 )
 
 // Writer builds one layer. Not for concurrent use. It ends with Seal and Dir.Install, or with Abort, which may always follow.
@@ -38,6 +39,7 @@ type Writer struct {
 	counts map[string]int64 // live
 	dead   int64
 	value  []byte
+	arena  []byte // keys and values of the open transaction; only appended to
 
 	aliases, packages *Sorter
 	old               *Layer
@@ -87,7 +89,7 @@ func (w *Writer) Add(e Entry, f record.Fields) error {
 	} else {
 		w.counts[e.Kind]++
 	}
-	if err := w.put([]byte(e.Key), append([]byte(nil), w.value...)); err != nil {
+	if err := w.put(w.keep([]byte(e.Key)), w.keep(w.value)); err != nil {
 		return err
 	}
 	if e.Deleted {
@@ -121,6 +123,16 @@ func (w *Writer) look(ref Ref, f *record.Fields) error {
 // Inherit takes over the lookups of an older layer, but for the records drop names (changed and gone ones). Records that are
 // added without fields because they have not changed keep theirs. The older layer must stay open until Seal.
 func (w *Writer) Inherit(old *Layer, drop func(Ref) bool) { w.old, w.drop = old, drop }
+
+// keep copies b to where it may stay until the commit, many to an allocation.
+func (w *Writer) keep(b []byte) []byte {
+	if len(b) > cap(w.arena)-len(w.arena) {
+		w.arena = make([]byte, 0, max(arenaBytes, len(b)))
+	}
+	from := len(w.arena)
+	w.arena = append(w.arena, b...)
+	return w.arena[from:len(w.arena):len(w.arena)]
+}
 
 // enter makes name the bucket that put writes to.
 func (w *Writer) enter(name string) (err error) {
@@ -179,6 +191,7 @@ func (w *Writer) Seal(m Meta) (err error) {
 	if m.Counts == nil {
 		m.Counts = w.counts
 	}
+	writeback(w.path)
 	if err := w.lookups(aliasBucket, 1, w.aliases); err != nil {
 		return err
 	}
@@ -205,6 +218,7 @@ func (w *Writer) Seal(m Meta) (err error) {
 	if err := db.Close(); err != nil {
 		return fmt.Errorf("seal layer %s: %w", w.path, err)
 	}
+	writeback(w.path)
 	if err := w.check(m); err != nil {
 		return fmt.Errorf("seal layer %s: %w", w.path, err)
 	}

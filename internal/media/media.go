@@ -69,6 +69,29 @@ func Open(path string) (*Medium, error) {
 	return m, nil
 }
 
+// Outside refuses (code usage) a medium that is the data directory or lies in it, also by a symbolic link: what is written
+// to a medium would land among what an appliance keeps.
+func Outside(path, dataDir string) error {
+	own, err := filepath.EvalSymlinks(dataDir)
+	if err != nil {
+		return fmt.Errorf("medium %q: %w", path, err)
+	}
+	if own, err = filepath.Abs(own); err != nil {
+		return fmt.Errorf("medium %q: %w", path, err)
+	}
+	there := path
+	if led, err := filepath.EvalSymlinks(path); err == nil {
+		there = led // else opening it says what is wrong
+	}
+	if there, err = filepath.Abs(there); err != nil {
+		return fmt.Errorf("medium %q: %w", path, err)
+	}
+	if rel, err := filepath.Rel(own, there); err == nil && filepath.IsLocal(rel) {
+		return code.New(code.BadUsage, "a medium cannot lie inside the data directory").In(path, "").Do("Name the folder where the stick is mounted.")
+	}
+	return nil
+}
+
 // Path is where the medium was opened, absolute.
 func (m *Medium) Path() string { return m.path }
 

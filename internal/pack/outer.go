@@ -24,7 +24,7 @@ type job struct {
 
 // OuterWriter packs a stream into independent frames of 1–2 MiB, on several goroutines, written in order.
 // Where a frame ends depends on the input and the calls of Stored alone, so the bytes do not depend on the worker count.
-// Memory: (2 × workers + 1) × 4 MiB and the tables of the encoders. Not for concurrent use. Always Close it.
+// Memory: (workers + 2) × 4 MiB and the tables of the encoders. Not for concurrent use. Always Close it.
 type OuterWriter struct {
 	w       io.Writer
 	workers int
@@ -99,7 +99,7 @@ func (o *OuterWriter) submit() {
 }
 
 func (o *OuterWriter) start() {
-	jobs := 2*o.workers + 1
+	jobs := o.workers + 2 // one being filled, one being written
 	o.free, o.order, o.work = make(chan *job, jobs), make(chan *job, jobs), make(chan *job, jobs)
 	for range jobs - 1 {
 		o.free <- newJob()

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,7 +31,8 @@ func Count(tx *state.Tx, name, what string, counter int64) error {
 }
 
 // Know takes over what a receipt or inventory says about our feeds: each view replaces the one of its feed, except that
-// a receipt or voice, which tells one state only, keeps the other states known to be held. wanted replaces the list
+// a receipt or voice, which tells one state only, keeps the other states known to be held, a higher mark, and what is
+// active when it says nothing of it, as for a held generation. wanted replaces the list
 // (nil: keeps it, an empty one clears it). The caller has checked signature, counter and addressee.
 func Know(tx *state.Tx, name string, at time.Time, views []FeedView, wanted []Wanted) (Peer, error) {
 	return Edit(tx, name, func(p *Peer) error {
@@ -42,6 +44,12 @@ func Know(tx *state.Tx, name string, at time.Time, views []FeedView, wanted []Wa
 			v.At = clock.Format(at)
 			if old, ok := p.Views[v.Feed]; ok && v.From != FromInventory {
 				v.Held = union(v.Held, old.Held)
+				if v.Active == (Held{}) {
+					v.Active, v.Pinned = old.Active, old.Pinned
+				}
+				if cmp.Or(cmp.Compare(old.Mark.Epoch, v.Mark.Epoch), cmp.Compare(old.Mark.Generation, v.Mark.Generation)) > 0 {
+					v.Mark = old.Mark
+				}
 			}
 			p.Views[v.Feed] = v
 		}

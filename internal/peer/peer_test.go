@@ -155,6 +155,11 @@ func TestKnow(t *testing.T) {
 	if !p.Knows("osv", d("one")) || !p.Knows("osv", d("two")) || len(p.Wanted) != 1 {
 		t.Errorf("after the second receipt: %+v %+v", p.Views, p.Wanted)
 	}
+	p = know([]FeedView{{Feed: "osv", Held: []Held{held(3, "three")}, Mark: held(3, "three"), From: FromReceipt}}, nil)
+	p = know([]FeedView{{Feed: "osv", Held: []Held{held(1, "one")}, Mark: held(1, "one"), From: FromReceipt}}, nil) // already held
+	if v := p.Views["osv"]; !p.Knows("osv", d("three")) || v.Active != held(2, "two") || v.Mark != held(3, "three") {
+		t.Errorf("after a receipt for a held generation: %+v", v)
+	}
 	p = know([]FeedView{{Feed: "osv", Active: held(2, "two"), Held: []Held{held(2, "two")}, From: FromInventory}}, []Wanted{})
 	if p.Knows("osv", d("one")) || !p.Knows("osv", d("two")) || len(p.Wanted) != 0 || p.LastContact != "2026-11-21T09:00:00Z" {
 		t.Errorf("an inventory is whole: %+v", p)

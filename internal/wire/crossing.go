@@ -302,6 +302,7 @@ type Run struct {
 	Records    int64               `json:"records"`
 	Shelf      string              `json:"shelf,omitempty"`
 	Challenge  string              `json:"challenge,omitempty"`
+	Papers     string              `json:"papers,omitempty"` // of a way home: digest of what it tells, without counter and date
 	Deliveries map[string]Delivery `json:"deliveries,omitempty"`
 	CreatedAt  string              `json:"createdAt"`
 	StartedAt  string              `json:"startedAt,omitempty"`

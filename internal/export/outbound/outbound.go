@@ -18,6 +18,7 @@ import (
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/export"
 	"sallyport/internal/ident"
 	"sallyport/internal/job"
@@ -40,6 +41,8 @@ type Papers struct {
 type Site struct {
 	// Papers signs what the peer of that name is to be told; wired to the room that keeps receipts.
 	Papers func(ctx context.Context, hub string) (Papers, error)
+	// Told is a digest of what Papers would say now, without counters and dates; nil: not noted.
+	Told func(tx *state.Tx, hub string) (digest.Digest, error)
 }
 
 // Profile implements export.Kind.
@@ -47,8 +50,16 @@ func (Site) Profile() export.Profile {
 	return export.Profile{Name: "outbound:site", Kind: "outbound", Variant: "site", Revision: 1, Internal: true}
 }
 
-// Pin has nothing to pin: an outbound bundle carries no feed.
-func (Site) Pin(*state.Tx, *job.Run) error { return nil }
+// Pin notes what is told; an outbound bundle carries no feed.
+func (s Site) Pin(tx *state.Tx, run *job.Run) (err error) {
+	if s.Told == nil || len(run.Peers) != 1 {
+		return nil
+	}
+	if run.Papers, err = s.Told(tx, run.Peers[0]); err != nil {
+		return fmt.Errorf("pin papers for %s: %w", run.Peers[0], err)
+	}
+	return nil
+}
 
 // Members implements export.Kind.
 func (s Site) Members(ctx context.Context, b *export.Build) (export.Contents, error) {

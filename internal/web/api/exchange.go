@@ -126,7 +126,8 @@ type visit struct {
 	q   wire.ExchangeRequest
 	out wire.Exchanged
 
-	empty bool // nothing of ours on the medium
+	empty   bool     // nothing of ours on the medium
+	carried []string // hubs for whom the medium has already all that we would say
 }
 
 // exchangeRun does one whole visit of a medium: everything in that is for us, under one plan; then everything out that
@@ -168,6 +169,9 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 		return v.out, err
 	}
 	v.out.Sentence = sentence(v.out.Written)
+	if len(v.carried) > 0 {
+		v.out.Sentence += fmt.Sprintf(" What %s is owed is on this stick already.", strings.Join(v.carried, " and "))
+	}
 	if v.empty && len(v.out.Written) == 0 {
 		v.out.Sentence = "Nothing came in and nothing went out."
 		return v.out, code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
@@ -242,7 +246,15 @@ func (v *visit) owed(tx *state.Tx, p peer.Peer, met intake.VisitPeer, there map[
 	d := wire.Due{Peer: p.Name, Receipts: met.Receipts}
 	asked := slices.Contains(v.q.For, p.Name)
 	if met.Hub && (met.Receipts > 0 || asked) {
-		d.Hub, d.Why = true, plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"
+		home, err := v.home(tx, p, there)
+		if err != nil {
+			return d, err
+		}
+		if home {
+			v.carried = append(v.carried, p.Name)
+		} else {
+			d.Hub, d.Why = true, plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"
+		}
 	}
 	feeds, err := feed.List(tx, p.Tenant)
 	if err != nil {
@@ -272,6 +284,18 @@ func (v *visit) owed(tx *state.Tx, p peer.Peer, met intake.VisitPeer, there map[
 	}
 	d.Site, d.Why = true, strings.TrimPrefix(d.Why+"; new for it: "+strings.Join(lacks, ", "), "; ")
 	return d, nil
+}
+
+// home tells whether a way home for the peer that says exactly what would be said now is on the medium already.
+func (v *visit) home(tx *state.Tx, p peer.Peer, there map[string]bool) (bool, error) {
+	told, err := v.Intake.Told(tx, p.Name)
+	if err != nil {
+		return false, err
+	}
+	runs, err := job.List(tx, p.Tenant, "", 1, func(r job.Run) bool {
+		return r.State == job.Succeeded && r.Papers == told && slices.Contains(r.Peers, p.Name) && there[bundle.BundleDir(r.Name, r.LabelID)]
+	})
+	return len(runs) > 0, err
 }
 
 // lies tells whether a bundle for the peer with exactly these states is on the medium already.

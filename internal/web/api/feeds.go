@@ -84,7 +84,7 @@ func reachable(a web.Actor, f *os.File) bool {
 	}
 }
 
-// allows judges one mode bit (4 read, 1 search) by the caller's user and first group.
+// allows judges one mode bit (4 read, 2 write, 1 search) by the caller's user and first group.
 func allows(a web.Actor, st *syscall.Stat_t, bit uint32) bool {
 	switch {
 	case st.Uid == a.UID:

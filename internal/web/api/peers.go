@@ -2,11 +2,17 @@ package api
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
 	"sallyport/internal/intake"
+	"sallyport/internal/media"
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
 	"sallyport/internal/units"
@@ -21,7 +27,48 @@ func (a *API) cardWrite(ctx context.Context, c *web.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := mayWrite(c.Actor, q.Path); err != nil {
+		return nil, err
+	}
 	return a.Intake.WriteCard(ctx, q.Path)
+}
+
+// mayWrite refuses what the caller could not do alone: root and the daemon's user may write everywhere, others where the
+// folder's mode lets them, also in our own folder on it when it is there.
+func mayWrite(who web.Actor, path string) error {
+	if who.Admin {
+		return nil
+	}
+	if filepath.Base(path) == media.Top {
+		path = filepath.Dir(path)
+	}
+	if err := writable(who, path); err != nil {
+		return err
+	}
+	err := writable(who, filepath.Join(path, media.Top))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func writable(who web.Actor, dir string) error {
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return code.Wrap(code.Missing, err, "there is no such directory").In(dir, "").Do("Is the stick plugged in and mounted? Nothing was changed.")
+	}
+	if err != nil {
+		return code.Wrap(code.MediumRead, err, "open medium").In(dir, "")
+	}
+	defer f.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return code.Wrap(code.MediumRead, err, "open medium").In(dir, "")
+	}
+	if allows(who, &st, 2) && allows(who, &st, 1) && reachable(who, f) {
+		return nil
+	}
+	return code.New(code.Denied, "you may not write to this folder").In(dir, "")
 }
 
 // medium decodes a request that names a medium alone.
