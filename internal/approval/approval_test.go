@@ -48,7 +48,7 @@ func (k desk) do(fn func(tx *state.Tx) (Plan, error)) (p Plan, err error) {
 func (k desk) propose(d digest.Digest, need int, at time.Time) Plan {
 	k.t.Helper()
 	p, err := k.do(func(tx *state.Tx) (Plan, error) {
-		return Propose(tx, Plan{Digest: d, Tenant: "acme", Kind: "import", Proposer: "ann", Need: need}, at, week)
+		return Propose(tx, Plan{Digest: d, Tenant: "acme", Kind: "import", Proposer: "uid:1001", Need: need}, at, week)
 	})
 	if err != nil {
 		k.t.Fatal(err)
@@ -76,15 +76,15 @@ func TestCountRule(t *testing.T) {
 	}{
 		{0, nil, true},
 		{1, nil, false},
-		{1, []string{"ann"}, true},
+		{1, []string{"uid:1001"}, true},
 		{1, []string{""}, false},
-		{2, []string{"ann"}, false},
-		{2, []string{"ann", "ann"}, false},
-		{2, []string{"ann", ""}, false},
-		{2, []string{"ann", "bob"}, true},
-		{2, []string{"bob", "eve"}, true},
+		{2, []string{"uid:1001"}, false},
+		{2, []string{"uid:1001", "uid:1001"}, false},
+		{2, []string{"uid:1001", ""}, false},
+		{2, []string{"uid:1001", "uid:1002"}, true},
+		{2, []string{"uid:1002", "uid:1003"}, true},
 	} {
-		p := Plan{Need: c.need, Proposer: "ann"}
+		p := Plan{Need: c.need, Proposer: "uid:1001"}
 		for _, person := range c.people {
 			p.Grants = append(p.Grants, Grant{Person: person})
 		}
@@ -102,7 +102,7 @@ func TestTwoPeopleOnce(t *testing.T) {
 	d := plan("two")
 	k.propose(d, 2, now)
 	for range 2 {
-		if err := k.approve(d, "ann", now); err != nil {
+		if err := k.approve(d, "uid:1001", now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +112,7 @@ func TestTwoPeopleOnce(t *testing.T) {
 	if err := k.approve(d, "", now); code.Of(err) != code.Denied {
 		t.Errorf("nobody: %v", err)
 	}
-	if err := k.approve(d, "bob", now.Add(week-time.Second)); err != nil {
+	if err := k.approve(d, "uid:1002", now.Add(week-time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.use(plan("another"), now); code.Of(err) != code.Missing {
@@ -133,21 +133,21 @@ func TestExpiryAndDenial(t *testing.T) {
 	k := desk{t, openState(t)}
 	d := plan("late")
 	k.propose(d, 1, now)
-	if err := k.approve(d, "ann", now); err != nil {
+	if err := k.approve(d, "uid:1001", now); err != nil {
 		t.Fatal(err)
 	}
 	late := now.Add(week)
 	if err := k.use(d, late); code.Of(err) != code.Conflict {
 		t.Errorf("used after it expired: %v", err)
 	}
-	if err := k.approve(d, "bob", late); code.Of(err) != code.Conflict {
+	if err := k.approve(d, "uid:1002", late); code.Of(err) != code.Conflict {
 		t.Errorf("approved after it expired: %v", err)
 	}
 	if p := k.propose(d, 1, late); len(p.Grants) != 0 {
 		t.Error("an expired plan keeps its grants")
 	}
-	k.approve(d, "ann", late)
-	if _, err := k.do(func(tx *state.Tx) (Plan, error) { return Deny(tx, d, Grant{Person: "bob", Reason: "no"}, late) }); err != nil {
+	k.approve(d, "uid:1001", late)
+	if _, err := k.do(func(tx *state.Tx) (Plan, error) { return Deny(tx, d, Grant{Person: "uid:1002", Reason: "no"}, late) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.use(d, late); code.Of(err) != code.Conflict {
@@ -159,7 +159,7 @@ func TestProposeAgain(t *testing.T) {
 	k := desk{t, openState(t)}
 	d := plan("again")
 	k.propose(d, 1, now)
-	if err := k.approve(d, "ann", now); err != nil {
+	if err := k.approve(d, "uid:1001", now); err != nil {
 		t.Fatal(err)
 	}
 	if p := k.propose(d, 2, now); len(p.Grants) != 1 || p.Need != 2 {

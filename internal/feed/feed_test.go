@@ -54,7 +54,7 @@ func foreign(name string, gen int64) Proposal {
 
 func local(name string, p Point, root string) Proposal {
 	return Proposal{Ref: ident.FeedRef{Tenant: "acme", Origin: us, Name: name}, Local: true, Generation: Generation{
-		Point: p, Root: d(root), Layers: []Layer{{File: name + "/" + root}}, LoadedBy: "ann", LoadRecord: d("load " + root),
+		Point: p, Root: d(root), Layers: []Layer{{File: name + "/" + root}}, LoadedBy: "uid:1001", LoadRecord: d("load " + root),
 	}}
 }
 

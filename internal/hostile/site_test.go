@@ -119,9 +119,9 @@ func (s *site) meet(t *testing.T, w *forge.World) {
 	check(t, err)
 	stick := t.TempDir()
 	check(t, b.Write(stick))
-	_, err = s.room.AddPeer(context.Background(), stick, intake.AddRequest{Name: w.Hub.Name, Fingerprint: w.Hub.Root.ID().Hex(), Actor: "anna"})
+	_, err = s.room.AddPeer(context.Background(), stick, intake.AddRequest{Name: w.Hub.Name, Fingerprint: w.Hub.Root.ID().Hex(), Actor: "uid:1001"})
 	check(t, err)
-	res, err := s.room.Import(context.Background(), intake.Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+	res, err := s.room.Import(context.Background(), intake.Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 	check(t, err)
 	if !res.Applied {
 		t.Fatalf("the base was not applied: %+v", res)

@@ -321,7 +321,7 @@ func (b *bench) intake(t *testing.T, g given) {
 	var res intake.Result
 	var err error
 	costs(t, func() {
-		res, err = s.room.Import(context.Background(), intake.Request{Path: g.medium, Yes: want != string(OK), PlanOnly: want == string(OK), Actor: "anna"}, nil)
+		res, err = s.room.Import(context.Background(), intake.Request{Path: g.medium, Yes: want != string(OK), PlanOnly: want == string(OK), Actor: "uid:1001"}, nil)
 	})
 	if s.tree(t) != before {
 		t.Error("store, layers or marks changed")

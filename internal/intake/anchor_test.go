@@ -27,7 +27,7 @@ func TestAcceptedAtTheAnchorsTime(t *testing.T) {
 	s.must(err)
 	at := forge.Epoch().Add(72 * time.Hour)
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, At: at})
-	if _, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil); err != nil {
+	if _, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	g, _ := s.active(w.Hub, "osv-go")
@@ -50,7 +50,7 @@ func TestFarAnchorMovesNothing(t *testing.T) {
 	s := newSite(t, "site", "acme")
 	s.meetHub(w.Hub)
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, At: forge.Epoch().Add(500 * 24 * time.Hour)})
-	res, err := s.Import(context.Background(), Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+	res, err := s.Import(context.Background(), Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestMarksRememberCards(t *testing.T) {
 	}))
 	s.must(s.State.Update(ctx, func(tx *state.Tx) error { return peer.Remove(tx, p.Name) }))
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}})
-	if _, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: w.Hub.Root.ID().Hex(), Actor: "anna"}); code.Of(err) != code.CounterOld {
+	if _, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: w.Hub.Root.ID().Hex(), Actor: "uid:1001"}); code.Of(err) != code.CounterOld {
 		t.Errorf("an older card: %v", err)
 	}
 }

@@ -52,7 +52,7 @@ func newTemplate(t *testing.T) *template {
 		f[1].Documents[fmt.Sprintf("urn:uuid:33333333-3333-4333-8333-33333333333%d", gen)] = `{"bomFormat":"CycloneDX","specVersion":"1.6"}`
 		return f
 	}
-	if _, err := s.Import(context.Background(), Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: both(1, 20)}), Yes: true, Actor: "anna"}, nil); err != nil {
+	if _, err := s.Import(context.Background(), Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: both(1, 20)}), Yes: true, Actor: "uid:1001"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	tpl := &template{s: s, w: w, stick: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: both(2, 25)})}
@@ -93,7 +93,7 @@ func (tpl *template) run(t *testing.T, f fault) (steps int) {
 		return durable.Do
 	}))
 	armed = true
-	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "anna"}, nil)
+	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "uid:1001"}, nil)
 	acknowledged := err == nil && res.Applied
 	c.reopen()
 	tpl.check(t, c, acknowledged, fmt.Sprintf("%s (%s): %v", f, name, err))
@@ -119,7 +119,7 @@ func (tpl *template) check(t *testing.T, c *site, acknowledged bool, what string
 	if m, _ := c.Marks.Feed(refKey(c, tpl.w.Hub, "osv-go")); (m != marks.Mark{Epoch: 1, Generation: a.Generation, Root: a.Root}) {
 		t.Errorf("%s: mark %+v, active %d", what, m, a.Generation)
 	}
-	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "anna"}, nil)
+	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "uid:1001"}, nil)
 	if err != nil || res.Outcomes[0].Decision != Activated && res.Outcomes[0].Decision != AlreadyActive {
 		t.Errorf("%s: finishing: %v %+v", what, err, res.Outcomes)
 	}
@@ -183,7 +183,7 @@ func TestMarksNotWrittenAfterTheTransaction(t *testing.T) {
 	c := tpl.copy(t)
 	var on bool
 	c.open(marksFull(&on))
-	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "anna"}, nil)
+	res, err := c.Import(context.Background(), Request{Path: tpl.stick, Yes: true, Actor: "uid:1001"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "activated, but its marks were not written") {
 		t.Errorf("%v", err)
 	}
@@ -207,7 +207,7 @@ func TestMarksNotWrittenAfterPapers(t *testing.T) {
 	hub.close()
 	var on bool
 	hub.open(marksFull(&on))
-	res, err := hub.Import(ctx, Request{Path: stick, Actor: "carl"}, nil)
+	res, err := hub.Import(ctx, Request{Path: stick, Actor: "uid:1004"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "applied, but its marks were not written") || len(res.Outcomes) != 1 || res.Outcomes[0].Decision != Applied {
 		t.Errorf("%v %+v", err, res)
 	}

@@ -153,7 +153,7 @@ func (s *site) forged() *forge.Appliance {
 func (s *site) meetHub(hub *forge.Appliance) peer.Peer {
 	s.t.Helper()
 	stick := s.stick(forge.Plan{From: hub})
-	p, err := s.AddPeer(context.Background(), stick, AddRequest{Name: hub.Name, Fingerprint: hub.Root.ID().Hex(), Actor: "anna"})
+	p, err := s.AddPeer(context.Background(), stick, AddRequest{Name: hub.Name, Fingerprint: hub.Root.ID().Hex(), Actor: "uid:1001"})
 	s.must(err)
 	return p
 }

@@ -44,10 +44,10 @@ func crossing(t *testing.T) (hub, s *site) {
 		x.must(err)
 	}
 	for _, pair := range [][2]*site{{hub, s}, {s, hub}} {
-		_, err := pair[0].AddPeer(ctx, stick, AddRequest{Fingerprint: mustCard(t, pair[1]).Fingerprint, Actor: "anna"})
+		_, err := pair[0].AddPeer(ctx, stick, AddRequest{Fingerprint: mustCard(t, pair[1]).Fingerprint, Actor: "uid:1001"})
 		pair[0].must(err)
 	}
-	res, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: hub.forged(), To: []*forge.Appliance{s.forged()}, Seal: bundle.SealAge}), Yes: true, Actor: "anna", Role: "operator"}, nil)
+	res, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: hub.forged(), To: []*forge.Appliance{s.forged()}, Seal: bundle.SealAge}), Yes: true, Actor: "uid:1001", Role: "operator"}, nil)
 	if err != nil || !res.Applied {
 		t.Fatalf("crossing: %v %+v", err, res)
 	}
@@ -75,7 +75,7 @@ func TestReceiptsComeHome(t *testing.T) {
 	}
 	all := map[string][]byte{"receipts/" + papers[0].Name: papers[0].Envelope, inv.Name: inv.Envelope}
 	stick := hub.stick(outbound(s.forged(), hub.forged(), forge.Epoch(), all))
-	res, err := hub.Import(ctx, Request{Path: stick, Actor: "carl"}, nil)
+	res, err := hub.Import(ctx, Request{Path: stick, Actor: "uid:1004"}, nil)
 	if err != nil || len(res.Outcomes) != 1 || res.Outcomes[0].Decision != Applied {
 		t.Fatalf("%v %+v", err, res)
 	}
@@ -92,7 +92,7 @@ func TestReceiptsComeHome(t *testing.T) {
 	}
 	before := hub.tree()
 	for range 2 {
-		if res, err = hub.Import(ctx, Request{Path: stick, Actor: "carl"}, nil); err != nil {
+		if res, err = hub.Import(ctx, Request{Path: stick, Actor: "uid:1004"}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestReceiptsComeHome(t *testing.T) {
 		t.Error("a second reading changed something")
 	}
 	// The same papers in another packing: nothing is told twice either.
-	if _, err := hub.Import(ctx, Request{Path: hub.stick(outbound(s.forged(), hub.forged(), forge.Epoch().Add(time.Hour), all)), Actor: "carl"}, nil); err != nil || told[papers[0].Digest] != 1 {
+	if _, err := hub.Import(ctx, Request{Path: hub.stick(outbound(s.forged(), hub.forged(), forge.Epoch().Add(time.Hour), all)), Actor: "uid:1004"}, nil); err != nil || told[papers[0].Digest] != 1 {
 		t.Errorf("repacked: %v %v", err, told)
 	}
 	hub.acknowledges(s, papers[0].Digest)
@@ -119,7 +119,7 @@ func (s *site) acknowledges(to *site, want digest.Digest) {
 		s.t.Fatalf("acks %v", acks)
 	}
 	plan := forge.Plan{From: s.forged(), To: []*forge.Appliance{to.forged()}, At: forge.Epoch().Add(2 * time.Hour), Manifest: func(m *bundle.Manifest) { m.Acks = acks }}
-	_, err := to.Import(ctx, Request{Path: to.stick(plan), Yes: true, Actor: "anna"}, nil)
+	_, err := to.Import(ctx, Request{Path: to.stick(plan), Yes: true, Actor: "uid:1001"}, nil)
 	s.must(err)
 	left, err := to.Receipts(ctx, s.name, true)
 	s.must(err)
@@ -149,7 +149,7 @@ func TestForgedPapersAreRefused(t *testing.T) {
 	}
 	for name, c := range cases {
 		before := hub.tree()
-		res, err := hub.Import(ctx, Request{Path: hub.stick(c.plan), Actor: "carl"}, nil)
+		res, err := hub.Import(ctx, Request{Path: hub.stick(c.plan), Actor: "uid:1004"}, nil)
 		if code.Of(err) != c.want || hub.tree() != before || res.Outcomes[0].Decision != Refused {
 			t.Errorf("%s: %v (%s) %+v", name, err, code.Of(err), res.Outcomes)
 		}

@@ -24,24 +24,24 @@ func TestImportActivates(t *testing.T) {
 	s.meetHub(w.Hub)
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, Seal: bundle.SealAge})
 	before := s.tree()
-	plan, err := s.Import(ctx, Request{Path: stick, Actor: "anna"}, nil)
+	plan, err := s.Import(ctx, Request{Path: stick, Actor: "uid:1001"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if plan.Applied || len(plan.Plan.Bundles) != 1 || s.tree() != before {
 		t.Fatalf("a plan changed something: %+v", plan)
 	}
-	again, err := s.Import(ctx, Request{Path: stick, Actor: "anna", PlanOnly: true, Yes: true}, nil)
+	again, err := s.Import(ctx, Request{Path: stick, Actor: "uid:1001", PlanOnly: true, Yes: true}, nil)
 	if err != nil || again.Plan.Digest != plan.Plan.Digest || again.Applied || s.tree() != before {
 		t.Fatalf("second plan: %v %+v", err, again)
 	}
-	if _, err := s.Import(ctx, Request{Path: stick, Actor: "anna", Approve: "sha256:" + plan.Plan.Digest[8:] + "0"}, nil); code.Of(err) != code.PlanChanged {
+	if _, err := s.Import(ctx, Request{Path: stick, Actor: "uid:1001", Approve: "sha256:" + plan.Plan.Digest[8:] + "0"}, nil); code.Of(err) != code.PlanChanged {
 		t.Fatalf("another digest: %v", err)
 	}
 	if s.tree() != before {
 		t.Fatal("a refused approval changed the store")
 	}
-	res, err := s.Import(ctx, Request{Path: stick, Actor: "anna", Approve: plan.Plan.Digest}, nil)
+	res, err := s.Import(ctx, Request{Path: stick, Actor: "uid:1001", Approve: plan.Plan.Digest}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestImportActivates(t *testing.T) {
 		t.Fatalf("events: %v", ev)
 	}
 	after := s.tree()
-	idle, err := s.Import(ctx, Request{Path: stick, Actor: "anna", Yes: true}, nil)
+	idle, err := s.Import(ctx, Request{Path: stick, Actor: "uid:1001", Yes: true}, nil)
 	if err != nil || idle.Applied || idle.Outcomes[0].Decision != AlreadyActive || s.tree() != after {
 		t.Fatalf("repeat: %v %+v", err, idle)
 	}
@@ -78,7 +78,7 @@ func TestImportRefuses(t *testing.T) {
 	feeds := func(gen int64, lines int) []forge.Feed {
 		return []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: lines}}
 	}
-	if _, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: feeds(5, 20)}), Yes: true, Actor: "anna"}, nil); err != nil {
+	if _, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: feeds(5, 20)}), Yes: true, Actor: "uid:1001"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	cases := []struct {
@@ -112,7 +112,7 @@ func TestImportRefuses(t *testing.T) {
 			p.To, p.Seal = to, bundle.SealAge
 			stick := s.stick(p)
 			before, ev := s.tree(), s.events()
-			res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+			res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 			if code.Of(err) != c.want {
 				t.Fatalf("error %v (%s), want %s", err, code.Of(err), c.want)
 			}
@@ -139,7 +139,7 @@ func TestForSomebodyElse(t *testing.T) {
 	before, ev := s.tree(), s.events()
 	for name, p := range map[string]forge.Plan{"known hub": {From: w.Hub}, "unknown hub": {From: w.Stranger}} {
 		p.To, p.Seal = []*forge.Appliance{w.Site}, bundle.SealAge
-		res, err := s.Import(ctx, Request{Path: s.stick(p), Yes: true, Actor: "anna"}, nil)
+		res, err := s.Import(ctx, Request{Path: s.stick(p), Yes: true, Actor: "uid:1001"}, nil)
 		want := "This bundle is for site, not for this site (site-07). Nothing was opened. Keep the stick for its courier."
 		if code.Of(err) != code.NothingForUs || res.Outcomes[0].Sentence != want || res.Outcomes[0].Decision != Skipped {
 			t.Errorf("%s: %v %+v", name, err, res)
@@ -158,7 +158,7 @@ func TestTwoGenerationsOnOneStick(t *testing.T) {
 	to := []*forge.Appliance{s.forged()}
 	one := forge.Plan{From: w.Hub, To: to, Feeds: []forge.Feed{{Name: "osv-go", Generation: 1, Epoch: 1, Lines: 30}}}
 	two := forge.Plan{From: w.Hub, To: to, At: forge.Epoch().Add(time.Hour), Feeds: []forge.Feed{{Name: "osv-go", Generation: 2, Epoch: 1, Lines: 35}}}
-	res, err := s.Import(ctx, Request{Path: s.stick(two, one), Yes: true, Actor: "anna"}, nil)
+	res, err := s.Import(ctx, Request{Path: s.stick(two, one), Yes: true, Actor: "uid:1001"}, nil)
 	if err != nil || len(res.Outcomes) != 2 {
 		t.Fatalf("%v %+v", err, res)
 	}
@@ -179,7 +179,7 @@ func TestTwoPeopleAreAsked(t *testing.T) {
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}})
 	before := s.tree()
 	for range 2 {
-		if _, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil); code.Of(err) != code.PlanApproval {
+		if _, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil); code.Of(err) != code.PlanApproval {
 			t.Fatalf("one person was enough: %v", err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestTwoPeopleAreAsked(t *testing.T) {
 	if s.tree() != before {
 		t.Error("an unapproved plan changed the store")
 	}
-	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "bert", Role: "approver"}, nil)
+	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1005", Role: "approver"}, nil)
 	if err != nil || !res.Applied {
 		t.Fatalf("two people: %v", err)
 	}
@@ -208,7 +208,7 @@ func TestPinnedFeedIsHeld(t *testing.T) {
 		return s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, Feeds: []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: lines}}})
 	}
 	for gen := int64(1); gen <= 2; gen++ {
-		if _, err := s.Import(ctx, Request{Path: plan(gen, 30+int(gen)), Yes: true, Actor: "anna"}, nil); err != nil {
+		if _, err := s.Import(ctx, Request{Path: plan(gen, 30+int(gen)), Yes: true, Actor: "uid:1001"}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +217,7 @@ func TestPinnedFeedIsHeld(t *testing.T) {
 		_, err := feed.Rollback(tx, ref, feed.Point{Epoch: 1, Generation: 1}, "a test")
 		return err
 	}))
-	res, err := s.Import(ctx, Request{Path: plan(3, 40), Yes: true, Actor: "anna"}, nil)
+	res, err := s.Import(ctx, Request{Path: plan(3, 40), Yes: true, Actor: "uid:1001"}, nil)
 	if err != nil || res.Outcomes[0].Decision != Held {
 		t.Fatalf("%v %+v", err, res.Outcomes)
 	}
@@ -235,7 +235,7 @@ func TestPinnedFeedIsHeld(t *testing.T) {
 	if f := s.newestReceipt().Feeds[0]; f.Before != 1 || f.After != 3 || f.StateRoot != held.Root || held.Root.IsZero() {
 		t.Errorf("the receipt of a held bundle: %+v, held %+v", f, held)
 	}
-	if res, err = s.Import(ctx, Request{Path: plan(3, 40), Yes: true, Actor: "anna"}, nil); err != nil || res.Outcomes[0].Decision != AlreadyHeld {
+	if res, err = s.Import(ctx, Request{Path: plan(3, 40), Yes: true, Actor: "uid:1001"}, nil); err != nil || res.Outcomes[0].Decision != AlreadyHeld {
 		t.Errorf("again: %v %+v", err, res.Outcomes)
 	}
 }
@@ -261,15 +261,15 @@ func TestShrinkingNeedsApprovalEvenWhereOff(t *testing.T) {
 	plan := func(gen int64, lines int) string {
 		return s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, Feeds: []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: lines}}})
 	}
-	if res, err := s.Import(ctx, Request{Path: plan(1, 40), Actor: "anna"}, nil); err != nil || !res.Applied {
+	if res, err := s.Import(ctx, Request{Path: plan(1, 40), Actor: "uid:1001"}, nil); err != nil || !res.Applied {
 		t.Fatalf("approvals are off: %v", err)
 	}
 	small := plan(2, 20)
-	res, err := s.Import(ctx, Request{Path: small, Actor: "anna"}, nil)
+	res, err := s.Import(ctx, Request{Path: small, Actor: "uid:1001"}, nil)
 	if err != nil || res.Applied || res.Plan.Bundles[0].NeedsApproval == "" {
 		t.Fatalf("half a feed was removed without a word: %v %+v", err, res)
 	}
-	if res, err = s.Import(ctx, Request{Path: small, Approve: res.Plan.Digest, Actor: "anna"}, nil); err != nil || !res.Applied {
+	if res, err = s.Import(ctx, Request{Path: small, Approve: res.Plan.Digest, Actor: "uid:1001"}, nil); err != nil || !res.Applied {
 		t.Errorf("approved: %v", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestHalfACopy(t *testing.T) {
 			}
 		}
 	}})
-	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 	if code.Of(err) != code.LabelMissing || res.Outcomes[0].Sentence != "Copying to this stick was not finished: no label. It is resumed at the hub, not imported here." || res.Outcomes[0].Quarantine != "" {
 		t.Errorf("%v %+v", err, res.Outcomes)
 	}
@@ -303,12 +303,12 @@ func TestNoSpaceChangesNothing(t *testing.T) {
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}})
 	before, ev := s.tree(), s.events()
 	s.CAS.SetReserve(1 << 60)
-	_, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+	_, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 	if code.Of(err) != code.NoSpace || s.tree() != before || s.events()["bundle.import.refused"] != ev["bundle.import.refused"] {
 		t.Errorf("%v", err)
 	}
 	s.CAS.SetReserve(0)
-	if res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil); err != nil || !res.Applied {
+	if res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil); err != nil || !res.Applied {
 		t.Errorf("with space: %v", err)
 	}
 }
@@ -320,7 +320,7 @@ func TestCancelledImportLeavesNothing(t *testing.T) {
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}})
 	before := s.tree()
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, func(step string, _, _ int64) {
+	_, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, func(step string, _, _ int64) {
 		if strings.HasPrefix(step, "verify") || strings.HasPrefix(step, "index") {
 			cancel()
 		}
@@ -337,7 +337,7 @@ func TestQuarantineKeepsEvidenceOnce(t *testing.T) {
 	s.meetHub(w.Hub)
 	stick := s.stick(forge.Plan{From: w.Stranger, To: []*forge.Appliance{s.forged()}})
 	for range 2 {
-		res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+		res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 		if code.Of(err) != code.SignerUnknown || res.Outcomes[0].Quarantine != "Q-1" || !strings.Contains(res.Outcomes[0].Sentence, w.Stranger.Bundle.Public().Words()) {
 			t.Fatalf("%v %+v", err, res.Outcomes)
 		}

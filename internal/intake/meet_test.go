@@ -51,25 +51,25 @@ func TestCardsMeet(t *testing.T) {
 		"a word wrong":     {Words: strings.Replace(shown.Words, strings.Fields(shown.Words)[2], "zoo", 1)},
 		"a person says no": {Answer: func(Question) (bool, error) { return false, nil }},
 	} {
-		q.Actor = "anna"
+		q.Actor = "uid:1001"
 		if _, err := s.AddPeer(ctx, stick, q); code.Of(err) != code.FingerprintWrong {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: "xyz", Actor: "anna"}); code.Of(err) != code.BadUsage {
+	if _, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: "xyz", Actor: "uid:1001"}); code.Of(err) != code.BadUsage {
 		t.Errorf("a typing error: %v", err)
 	}
-	if _, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna"}); code.Of(err) != code.SignerNotChecked {
+	if _, err := s.AddPeer(ctx, stick, AddRequest{Actor: "uid:1001"}); code.Of(err) != code.SignerNotChecked {
 		t.Errorf("nothing compared: %v", err)
 	}
 	if n := len(s.peers()); n != 0 {
 		t.Fatalf("%d peers after refusals", n)
 	}
-	p, err := s.AddPeer(ctx, stick, AddRequest{Words: strings.ToUpper(shown.Words), Actor: "anna"})
-	if err != nil || p.Trust.How != peer.ByWords || p.Trust.By != "anna" || p.Tenant != "acme" || p.TheirTenant != "acme" || p.RootID.Hex() != shown.Fingerprint {
+	p, err := s.AddPeer(ctx, stick, AddRequest{Words: strings.ToUpper(shown.Words), Actor: "uid:1001"})
+	if err != nil || p.Trust.How != peer.ByWords || p.Trust.By != "uid:1001" || p.Tenant != "acme" || p.TheirTenant != "acme" || p.RootID.Hex() != shown.Fingerprint {
 		t.Fatalf("%+v: %v", p, err)
 	}
-	if again, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: shown.Fingerprint, Actor: "bert"}); err != nil || again.Trust.By != "anna" {
+	if again, err := s.AddPeer(ctx, stick, AddRequest{Fingerprint: shown.Fingerprint, Actor: "uid:1005"}); err != nil || again.Trust.By != "uid:1001" {
 		t.Errorf("second meeting: %+v %v", again, err)
 	}
 	if n := s.events()["trust.rotation.applied"]; n != 1 {
@@ -80,7 +80,7 @@ func TestCardsMeet(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := ""
-	if _, err := hub.AddPeer(ctx, stick, AddRequest{Actor: "carl", Answer: func(q Question) (bool, error) { asked = q.Card.Name; return true, nil }}); err != nil || asked != "site" {
+	if _, err := hub.AddPeer(ctx, stick, AddRequest{Actor: "uid:1004", Answer: func(q Question) (bool, error) { asked = q.Card.Name; return true, nil }}); err != nil || asked != "site" {
 		t.Errorf("asked about %q: %v", asked, err)
 	}
 	v, err := hub.Found(ctx, stick)
@@ -120,11 +120,11 @@ func TestSeveralStrangers(t *testing.T) {
 	w := world(t, 11)
 	s := newSite(t, "here", "acme")
 	stick := s.stick(forge.Plan{From: w.Hub}, forge.Plan{From: w.Stranger})
-	_, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna", Answer: func(Question) (bool, error) { return true, nil }})
+	_, err := s.AddPeer(ctx, stick, AddRequest{Actor: "uid:1001", Answer: func(Question) (bool, error) { return true, nil }})
 	if code.Of(err) != code.Ambiguous || !strings.Contains(err.Error(), "hub") || !strings.Contains(err.Error(), "stranger") {
 		t.Errorf("two cards: %v", err)
 	}
-	if p, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna", Fingerprint: w.Hub.Root.ID().Hex()}); err != nil || p.Name != "hub" {
+	if p, err := s.AddPeer(ctx, stick, AddRequest{Actor: "uid:1001", Fingerprint: w.Hub.Root.ID().Hex()}); err != nil || p.Name != "hub" {
 		t.Errorf("chosen by fingerprint: %v %v", p.Name, err)
 	}
 }
@@ -135,7 +135,7 @@ func TestOtherRootUnderKnownName(t *testing.T) {
 	s := newSite(t, "here", "acme")
 	s.meetHub(w.Hub)
 	stick := s.stick(forge.Plan{From: other.Hub})
-	_, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna", Name: "hub", Fingerprint: other.Hub.Root.ID().Hex()})
+	_, err := s.AddPeer(ctx, stick, AddRequest{Actor: "uid:1001", Name: "hub", Fingerprint: other.Hub.Root.ID().Hex()})
 	if code.Of(err) != code.TrustTwoPersons {
 		t.Errorf("another hub of the same name: %v", err)
 	}
@@ -151,7 +151,7 @@ func TestCardOfAnotherKeyIsNoCard(t *testing.T) {
 	stick := s.stick(forge.Plan{From: w.Hub, Files: func(_ string, files map[string][]byte) {
 		files["sallyport/cards/hub.card.json"] = w.Stranger.CardEnv
 	}})
-	if _, err := s.AddPeer(ctx, stick, AddRequest{Actor: "anna", Fingerprint: w.Hub.Root.ID().Hex()}); err == nil {
+	if _, err := s.AddPeer(ctx, stick, AddRequest{Actor: "uid:1001", Fingerprint: w.Hub.Root.ID().Hex()}); err == nil {
 		t.Error("a card whose root is not there was accepted")
 	}
 }
@@ -168,7 +168,7 @@ func TestSuccessorIsReportedNotApplied(t *testing.T) {
 	stick := s.stick(forge.Plan{From: w.Hub, To: []*forge.Appliance{s.forged()}, Files: func(_ string, files map[string][]byte) {
 		files["sallyport/roots/"+w.Hub.Root.ID().Short()+".2.root.json"] = env
 	}})
-	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "anna"}, nil)
+	res, err := s.Import(ctx, Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 	if err != nil || len(res.Trust) == 0 || res.Trust[0].What != "root" || res.Trust[0].New != "2" {
 		t.Fatalf("%v %+v", err, res.Trust)
 	}
@@ -198,7 +198,7 @@ func TestChangedCardWaitsForAPerson(t *testing.T) {
 		res, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{
 			From: w.Hub, To: []*forge.Appliance{s.forged()}, Files: card(edit),
 			Feeds: []forge.Feed{{Name: "osv-go", Generation: gen, Epoch: 1, Lines: 10 + int(gen)}},
-		}), Yes: true, Actor: "anna"}, nil)
+		}), Yes: true, Actor: "uid:1001"}, nil)
 		s.must(err)
 		return res
 	}
@@ -233,7 +233,7 @@ func TestManyRootsAreLeftAlone(t *testing.T) {
 			files[fmt.Sprintf("sallyport/roots/%s.%d.root.json", w.Hub.Root.ID().Short(), n)] = forged
 		}
 	}})
-	p, err := s.AddPeer(context.Background(), stick, AddRequest{Fingerprint: w.Hub.Root.ID().Hex(), Actor: "anna"})
+	p, err := s.AddPeer(context.Background(), stick, AddRequest{Fingerprint: w.Hub.Root.ID().Hex(), Actor: "uid:1001"})
 	if err != nil || len(p.Roots) != 1 {
 		t.Errorf("%d versions: %v", len(p.Roots), err)
 	}

@@ -42,7 +42,7 @@ func openState(t *testing.T) *state.DB {
 func site(name, id string) Peer {
 	return Peer{
 		Name: name, ID: id, Tenant: "acme", TheirTenant: "plant", RootID: d("root of " + id), Roots: [][]byte{[]byte("{}")},
-		Trust: Trust{How: ByWords, By: "ann"},
+		Trust: Trust{How: ByWords, By: "uid:1001"},
 	}
 }
 

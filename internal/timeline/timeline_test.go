@@ -74,7 +74,7 @@ func view(t *testing.T, db *state.DB, fn func(tx *state.Tx) error) {
 func newLog() *Log { return New(us, reading, random(1)) }
 
 func event(i int) Event {
-	return Event{Type: "feed.loaded", Tenant: "acme", Actor: "ann", Subject: fmt.Sprint("feed ", i), Attrs: map[string]string{"n": fmt.Sprint(i)}}
+	return Event{Type: "feed.loaded", Tenant: "acme", Actor: "uid:1001", Subject: fmt.Sprint("feed ", i), Attrs: map[string]string{"n": fmt.Sprint(i)}}
 }
 
 // fill appends n events in one transaction.
@@ -179,7 +179,7 @@ func TestLeafIsAsWritten(t *testing.T) {
 			if string(e.Leaf) != want || len(e.EventID) != 26 {
 				t.Errorf("leaf %s\nwant %s", e.Leaf, want)
 			}
-			if got := string(body); got != `{"actor":"ann","attrs":{"n":"1"},"subject":"feed 1","tenant":"acme","wall":"2026-11-21T09:01:00Z"}` {
+			if got := string(body); got != `{"actor":"uid:1001","attrs":{"n":"1"},"subject":"feed 1","tenant":"acme","wall":"2026-11-21T09:01:00Z"}` {
 				t.Errorf("body %s", got)
 			}
 			if e.Seq != 1 || e.Event.Subject != "feed 1" || e.Event.Attrs["n"] != "1" || e.Wall != "2026-11-21T09:01:00Z" {
@@ -237,7 +237,7 @@ func TestTampering(t *testing.T) {
 	cases := map[string]func(tx *state.Tx) error{
 		"body edited": func(tx *state.Tx) error {
 			b := tx.Get(bodyBucket, seqKey(2))
-			return tx.Put(bodyBucket, seqKey(2), []byte(strings.Replace(string(b), "ann", "bob", 1)))
+			return tx.Put(bodyBucket, seqKey(2), []byte(strings.Replace(string(b), "uid:1001", "uid:1002", 1)))
 		},
 		"salt edited": func(tx *state.Tx) error {
 			b := tx.Get(bodyBucket, seqKey(2))
@@ -458,7 +458,7 @@ func TestRestoreOpensNextLog(t *testing.T) {
 	fill(t, db, l, 3)
 	before := headOf(t, db, l)
 	update(t, db, func(tx *state.Tx) error {
-		n, err := l.Begin(tx, "ann")
+		n, err := l.Begin(tx, "uid:1001")
 		if n != 2 {
 			t.Errorf("log number %d", n)
 		}
