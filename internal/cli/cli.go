@@ -61,6 +61,10 @@ func Main(ctx context.Context, args []string, std Stdio) int {
 	a := &app{Stdio: std, ctx: ctx}
 	root := a.root()
 	root.SetArgs(alias(args))
+	if name := filepath.Base(args[0]); name == "stella" || name == "stellaops-cli" {
+		root = a.under(root, name)
+		root.SetArgs(slices.Clone(args[1:]))
+	}
 	err := root.ExecuteContext(ctx)
 	a.clear()
 	var done exit
@@ -81,6 +85,24 @@ func Main(ctx context.Context, args []string, std Stdio) int {
 type exit int
 
 func (exit) Error() string { return "" }
+
+// under makes the commands below stella a program of its own, so that its help shows what was typed.
+func (a *app) under(root *cobra.Command, name string) *cobra.Command {
+	for _, c := range root.Commands() {
+		if c.Name() != "stella" {
+			continue
+		}
+		root.RemoveCommand(c)
+		c.Use, c.SilenceErrors, c.SilenceUsage, c.Args = name, true, true, cobra.ArbitraryArgs
+		c.PersistentFlags().AddFlagSet(root.PersistentFlags())
+		c.SetOut(a.Out)
+		c.SetErr(a.Err)
+		c.SetIn(a.In)
+		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+		return c
+	}
+	return root
+}
 
 // alias turns the program's name into a command.
 func alias(args []string) []string {

@@ -85,7 +85,7 @@ func (a *app) peersCmd() *cobra.Command {
 
 func (a *app) peer(w io.Writer, p wire.Peer) {
 	pairs(w, "peer", p.Name, "id", p.ID, "tenant", p.Tenant, "their tenant", p.TheirTenant, "fingerprint", p.Fingerprint, "words", p.Words,
-		"recipient", p.Recipient, "software", p.Software, "trust", p.TrustedHow+" by "+p.TrustedBy+" at "+p.TrustedAt, "last contact", p.LastContact)
+		"recipient", p.Recipient, "software", p.Software, "trust", p.TrustedHow+" by "+p.TrustedBy+" at "+p.TrustedAt+" (trusted time)", "last contact", p.LastContact)
 	var rows [][]string
 	for _, h := range p.Holds {
 		rows = append(rows, []string{h.Feed, fmt.Sprint(h.Generation), short(h.StateRoot), h.At, yesNo(h.Current)})

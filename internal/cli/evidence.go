@@ -220,7 +220,7 @@ func (a *app) recordsSearchCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.records(r)
+		return a.records(r, q.Query)
 	})
 	selectors(c, &q)
 	c.Flags().IntVar(&q.Limit, "limit", 50, "at most so many")
@@ -234,7 +234,7 @@ func (a *app) recordsListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.records(r)
+		return a.records(r, "")
 	})
 	selectors(c, &q)
 	c.Flags().IntVar(&q.Limit, "limit", 50, "at most so many")
@@ -242,11 +242,20 @@ func (a *app) recordsListCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) records(r wire.Records) error {
+// hit is the name of a record's file, or what it was found by when that is not its key.
+func hit(r wire.Record, query string) string {
+	if r.Name != "" || query == "" || strings.EqualFold(r.Key, query) {
+		return r.Name
+	}
+	return "by " + query
+}
+
+// records prints what was found; query is what was asked for, to show why a record is there.
+func (a *app) records(r wire.Records, query string) error {
 	return a.show(r, func(w io.Writer) {
 		var rows [][]string
 		for _, x := range r.Records {
-			rows = append(rows, []string{x.Kind, x.Key, x.OriginName + "/" + x.Feed, units.Size(x.Bytes), x.Name})
+			rows = append(rows, []string{x.Kind, x.Key, x.OriginName + "/" + x.Feed, units.Size(x.Bytes), hit(x, query)})
 		}
 		table(w, "KIND KEY FEED SIZE NAME", rows)
 		if len(r.Records) == 0 {

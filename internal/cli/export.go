@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) stellaCmd() *cobra.Command {
-	return family("stella", "the same commands under the name stella", a.exportCmd(), a.timelineCmd(), a.statusCmd(), a.versionCmd())
+	return family("stella", "the export centre, as its runbooks type it", a.exportCmd(), a.timelineCmd(), a.statusCmd(), a.versionCmd())
 }
 
 func (a *app) exportCmd() *cobra.Command {

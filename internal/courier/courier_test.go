@@ -108,7 +108,7 @@ func TestVerifyVerdicts(t *testing.T) {
 		{0, verifiedLine, nil, []string{s.dir, "--key-words", strings.ToUpper(words), "--identity", s.age}},
 		{0, verifiedLine, []string{"trust root"}, []string{s.dir, "--key-words", s.w.Hub.Root.Words(), "--identity", s.age}},
 		{13, intactLine, []string{"not-for-us", "not encrypted for the identity"}, []string{s.dir, "--key", s.pub, "--identity", strangerAge}},
-		{7, "NOT VERIFIED: signed by a key that is not trusted here: (" + words + "). Do not import. Nothing was changed.\n", []string{"next:", "signer-unknown"}, []string{s.dir, "--key", stranger}},
+		{7, "NOT VERIFIED: signed by a key that is not trusted here (" + words + "). Do not import. Nothing was changed.\n", []string{"next:", "signer-unknown"}, []string{s.dir, "--key", stranger}},
 		{
 			7, "NOT VERIFIED: the signer was not checked. Do not import. Nothing was changed.\n",
 			[]string{words, `SIGNER NOT CHECKED: compare these words with your paper, then run again with --key-words "` + words + `"`},

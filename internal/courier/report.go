@@ -136,6 +136,14 @@ func (r *report) sum() {
 	r.Verdict, r.Sentence, r.Exit = worst.Verdict, worst.Sentence, worst.Exit
 }
 
+// records counts them for people.
+func records(n int64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return units.Count(n) + " records"
+}
+
 // rank orders what a person must hear first: damage, then trust, then everything else that is no success, then what was
 // not opened.
 func rank(it *item) int {
@@ -157,6 +165,16 @@ func rank(it *item) int {
 }
 
 // print writes the report: the first line is the overall sentence.
+// papersOnly tells a place that has signed papers that are not believed, and no bundle at all.
+func (r *report) papersOnly() bool {
+	for _, it := range r.Items {
+		if it.What != "card" && it.What != "root" {
+			return false
+		}
+	}
+	return r.Exit != 0
+}
+
 func (r *report) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
@@ -166,6 +184,9 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, r.Sentence)
+	if r.papersOnly() {
+		fmt.Fprintln(&b, "There is no bundle here, only papers (cards, trust roots): nothing was exported to this place yet, or this is another stick.")
+	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(&b, "WARNING: %s.\n", warning)
 	}
@@ -222,10 +243,10 @@ func (it *item) print(b *strings.Builder) {
 		row("outside", "%d volume(s), %s bytes", it.Volumes, units.Count(it.Bytes))
 	}
 	if it.Entries > 0 {
-		row("inside", "%d entries, %s bytes, %s records", it.Entries, units.Count(it.Contents), units.Count(it.Records))
+		row("inside", "%d entries, %s bytes, %s", it.Entries, units.Count(it.Contents), records(it.Records))
 	}
 	for _, f := range it.Feeds {
-		row("feed", "%s generation %d.%d, %s records, %s", f.Feed, f.Epoch, f.Generation, units.Count(f.Records), f.StateRoot)
+		row("feed", "%s generation %d.%d, %s, %s", f.Feed, f.Epoch, f.Generation, records(f.Records), f.StateRoot)
 	}
 	for _, c := range it.Checked {
 		row("checked", "%s", c)

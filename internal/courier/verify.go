@@ -304,5 +304,5 @@ func (e *errand) explain(err error, name string) error {
 	if words == "" {
 		return err
 	}
-	return code.Wrap(code.SignerUnknown, err, "signed by a key that is not trusted here: (%s)", words).In(name, "")
+	return code.Wrap(code.SignerUnknown, err, "signed by a key that is not trusted here (%s)", words).In(name, "")
 }

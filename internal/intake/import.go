@@ -261,12 +261,12 @@ func (im *imports) unlisted() {
 
 func (im *imports) nothing() error {
 	if len(im.v.others) > 0 {
-		return code.New(code.NothingForUs, "%s", im.res.Outcomes[0].Sentence)
+		return code.New(code.NothingForUs, "")
 	}
 	if len(im.res.Cards)+len(im.res.Trust) > 0 || len(im.v.fresh) > 0 {
 		return nil
 	}
-	return code.New(code.NothingForUs, "no bundle on this medium")
+	return code.New(code.NothingForUs, "no bundle on this medium").Do("Check that this is the right stick. Nothing was changed.")
 }
 
 // special is how many people a plan needs whatever the rule is: 1 when it removes more than a fifth of a feed, 2 when a

@@ -199,7 +199,7 @@ func (im *imports) sentence() string {
 	case len(im.res.Outcomes) == 0 && len(im.v.fresh) > 0:
 		return fmt.Sprintf("No bundle on this stick. It has cards of appliances that are not trusted here yet (%s): sallyport peers add.", strings.Join(im.v.fresh, ", "))
 	case len(im.res.Outcomes) == 0:
-		return "No bundle on this stick."
+		return "" // the error says it
 	case len(im.res.Outcomes) == 1 && n[Planned] == 0:
 		return im.res.Outcomes[0].Sentence
 	case n[Planned] > 0:
