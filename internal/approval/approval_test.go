@@ -1,38 +1,18 @@
 package approval
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
-	"sallyport/internal/durable"
 	"sallyport/internal/state"
+	"sallyport/internal/statetest"
 )
 
 var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
 const week = 7 * 24 * time.Hour
-
-func openState(t *testing.T) *state.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, durable.FS{}, "i"); err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(path, durable.FS{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Check(); err != nil {
-			t.Errorf("check: %v", err)
-		}
-		db.Close()
-	})
-	return db
-}
 
 type desk struct {
 	t  *testing.T
@@ -98,7 +78,7 @@ func TestCountRule(t *testing.T) {
 }
 
 func TestTwoPeopleOnce(t *testing.T) {
-	k := desk{t, openState(t)}
+	k := desk{t, statetest.Open(t)}
 	d := plan("two")
 	k.propose(d, 2, now)
 	for range 2 {
@@ -130,7 +110,7 @@ func TestTwoPeopleOnce(t *testing.T) {
 }
 
 func TestExpiryAndDenial(t *testing.T) {
-	k := desk{t, openState(t)}
+	k := desk{t, statetest.Open(t)}
 	d := plan("late")
 	k.propose(d, 1, now)
 	if err := k.approve(d, "uid:1001", now); err != nil {
@@ -156,7 +136,7 @@ func TestExpiryAndDenial(t *testing.T) {
 }
 
 func TestProposeAgain(t *testing.T) {
-	k := desk{t, openState(t)}
+	k := desk{t, statetest.Open(t)}
 	d := plan("again")
 	k.propose(d, 1, now)
 	if err := k.approve(d, "uid:1001", now); err != nil {

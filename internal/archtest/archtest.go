@@ -39,7 +39,7 @@ var Bands = [][]string{
 }
 
 // TestOnly packages have no band; only tests and each other import them.
-var TestOnly = []string{"archtest", "sample", "forge", "hostile", "bench", "crash"}
+var TestOnly = []string{"archtest", "sample", "statetest", "forge", "hostile", "bench", "crash"}
 
 // Doors says which packages may import a third-party module. Children of a door are doors.
 var Doors = map[string][]string{

@@ -242,7 +242,7 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 		fmt.Fprintf(w, "%s: %s\n", o.Decision, clean(o.Sentence))
 		for _, f := range o.Plan.Feeds {
 			fmt.Fprintf(w, "  %s %s/%s generation %d: %s added, %s changed, %s removed, %s\n", decided(o.Decision, f.Decision), clean(origin(f)), clean(f.Feed), f.Generation,
-				units.Count(f.Added), units.Count(f.Changed), units.Count(f.Removed), records(f.Records))
+				units.Count(f.Added), units.Count(f.Changed), units.Count(f.Removed), units.Plural(f.Records, "record", "records"))
 		}
 		if o.Receipt != "" {
 			fmt.Fprintf(w, "  receipt %s\n", o.Receipt)

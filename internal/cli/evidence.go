@@ -54,9 +54,9 @@ func (a *app) loaded(w io.Writer, l *wire.Loaded) {
 	}
 	switch {
 	case l.Unchanged:
-		a.say("Nothing changed: generation %d stays, %s.", l.Generation, records(l.Records))
+		a.say("Nothing changed: generation %d stays, %s.", l.Generation, units.Plural(l.Records, "record", "records"))
 	case l.StateRoot != "":
-		a.say("Generation %d is active: %s, state root %s.", l.Generation, records(l.Records), l.StateRoot)
+		a.say("Generation %d is active: %s, state root %s.", l.Generation, units.Plural(l.Records, "record", "records"), l.StateRoot)
 	}
 	if c.Rejected == 0 {
 		return

@@ -82,7 +82,7 @@ func (a *app) ended(w io.Writer, r *wire.Run) {
 		fmt.Fprintf(w, "%s: %s\n", r.ID, r.State)
 		return
 	}
-	fmt.Fprintf(w, "%s: %s, %s, %s\n", clean(r.Name), r.Status(), records(r.Records), units.Size(r.Bytes))
+	fmt.Fprintf(w, "%s: %s, %s, %s\n", clean(r.Name), r.Status(), units.Plural(r.Records, "record", "records"), units.Size(r.Bytes))
 	var asked struct{ To string }
 	if decode(r.Request, &asked) && asked.To != "" {
 		fmt.Fprintf(w, "Safe to remove: %s. Everything was read back past the cache.\n", clean(asked.To))

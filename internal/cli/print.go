@@ -190,14 +190,6 @@ func (a *app) join(v any, text func(w io.Writer), err error) error {
 	return err
 }
 
-// records counts them in words.
-func records(n int64) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return units.Count(n) + " records"
-}
-
 func yesNo(b bool) string {
 	if b {
 		return "yes"

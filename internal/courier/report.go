@@ -136,14 +136,6 @@ func (r *report) sum() {
 	r.Verdict, r.Sentence, r.Exit = worst.Verdict, worst.Sentence, worst.Exit
 }
 
-// records counts them for people.
-func records(n int64) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return units.Count(n) + " records"
-}
-
 // rank orders what a person must hear first: damage, then trust, then everything else that is no success, then what was
 // not opened.
 func rank(it *item) int {
@@ -243,10 +235,10 @@ func (it *item) print(b *strings.Builder) {
 		row("outside", "%d volume(s), %s bytes", it.Volumes, units.Count(it.Bytes))
 	}
 	if it.Entries > 0 {
-		row("inside", "%d entries, %s bytes, %s", it.Entries, units.Count(it.Contents), records(it.Records))
+		row("inside", "%d entries, %s bytes, %s", it.Entries, units.Count(it.Contents), units.Plural(it.Records, "record", "records"))
 	}
 	for _, f := range it.Feeds {
-		row("feed", "%s generation %d.%d, %s, %s", f.Feed, f.Epoch, f.Generation, records(f.Records), f.StateRoot)
+		row("feed", "%s generation %d.%d, %s, %s", f.Feed, f.Epoch, f.Generation, units.Plural(f.Records, "record", "records"), f.StateRoot)
 	}
 	for _, c := range it.Checked {
 		row("checked", "%s", c)

@@ -71,9 +71,4 @@ func found(data string) (evidence, bool) {
 	}, true
 }
 
-func count(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return units.Count(n) + " " + what + "s"
-}
+func count(n int64, what string) string { return units.Plural(n, what, what+"s") }

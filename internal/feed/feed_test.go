@@ -3,16 +3,15 @@ package feed
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
-	"sallyport/internal/durable"
 	"sallyport/internal/ident"
 	"sallyport/internal/marks"
 	"sallyport/internal/state"
+	"sallyport/internal/statetest"
 )
 
 var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -24,25 +23,6 @@ const (
 )
 
 func d(s string) digest.Digest { return digest.Of([]byte(s)) }
-
-func openState(t *testing.T) *state.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, durable.FS{}, "i"); err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(path, durable.FS{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Check(); err != nil {
-			t.Errorf("check: %v", err)
-		}
-		db.Close()
-	})
-	return db
-}
 
 func foreign(name string, gen int64) Proposal {
 	return Proposal{Ref: ident.FeedRef{Tenant: "acme", Origin: hub, Name: name}, Generation: Generation{
@@ -109,7 +89,7 @@ func TestNewPlanRefuses(t *testing.T) {
 	if _, err := NewPlan(); err == nil {
 		t.Error("empty: accepted")
 	}
-	db := openState(t)
+	db := statetest.Open(t)
 	err := db.Update(t.Context(), func(tx *state.Tx) error { _, err := Activate(tx, Plan{}, now); return err })
 	if err == nil {
 		t.Error("the zero plan was activated")
@@ -117,7 +97,7 @@ func TestNewPlanRefuses(t *testing.T) {
 }
 
 func TestActivateIsAtomic(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	out, err := apply(t, db, foreign("a", 3), foreign("b", 1))
 	if err != nil || len(out.Changes) != 2 || out.Changes[0].Decision != Activated || out.Changes[0].After != (Point{1, 3}) || out.Changes[0].Before != (Point{}) {
 		t.Fatalf("%+v %v", out, err)
@@ -135,7 +115,7 @@ func TestActivateIsAtomic(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	for _, g := range []int64{2, 5} {
 		if _, err := apply(t, db, foreign("f", g)); err != nil {
 			t.Fatal(err)
@@ -193,7 +173,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	ref := foreign("f", 0).Ref
 	var dropped []string
 	for g := int64(1); g <= 9; g++ {
@@ -241,7 +221,7 @@ func TestRetention(t *testing.T) {
 }
 
 func TestPinAndRollback(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	ref := foreign("f", 0).Ref
 	for g := int64(1); g <= 3; g++ {
 		if _, err := apply(t, db, foreign("f", g)); err != nil {
@@ -294,7 +274,7 @@ func TestPinAndRollback(t *testing.T) {
 }
 
 func TestLocalMints(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	ref := local("mine", Point{}, "").Ref
 	next := func() (p Point) {
 		view(t, db, func(tx *state.Tx) (err error) { p, err = Next(tx, ref); return err })
@@ -335,7 +315,7 @@ func TestLocalMints(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	two := foreign("osv", 1)
 	two.Ref.Origin = hub2
 	only := foreign("only", 1)

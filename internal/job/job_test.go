@@ -2,7 +2,6 @@ package job
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,30 +9,11 @@ import (
 
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
-	"sallyport/internal/durable"
 	"sallyport/internal/state"
+	"sallyport/internal/statetest"
 )
 
 var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-
-func openState(t *testing.T) *state.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, durable.FS{}, "i"); err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(path, durable.FS{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Check(); err != nil {
-			t.Errorf("check: %v", err)
-		}
-		db.Close()
-	})
-	return db
-}
 
 func update(t *testing.T, db *state.DB, fn func(tx *state.Tx) error) {
 	t.Helper()
@@ -81,7 +61,7 @@ func TestEdges(t *testing.T) {
 
 // TestWalk moves a run at random: the ledger follows the table and nothing else, and its stamps fit its state.
 func TestWalk(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -115,7 +95,7 @@ func TestWalk(t *testing.T) {
 }
 
 func TestMoveGuards(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	submit(t, db, "r1")
 	bad := map[string]func(tx *state.Tx) error{
 		"state by the back door": func(tx *state.Tx) error {
@@ -145,7 +125,7 @@ func TestMoveGuards(t *testing.T) {
 }
 
 func TestRequeueAfterStop(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	for i, to := range [][]State{{}, {Planning, Running}, {Failed}, {Planning, Running, Signing, Verifying, Distributing, Succeeded}} {
 		id := fmt.Sprint("r", i)
 		submit(t, db, id)
@@ -161,7 +141,7 @@ func TestRequeueAfterStop(t *testing.T) {
 }
 
 func TestNamesAndDelivery(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	name := func(n int) string {
 		if n == 1 {
 			return "mirror-20261121-full"
@@ -225,7 +205,7 @@ func TestNamesAndDelivery(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	for i := range 5 {
 		submit(t, db, fmt.Sprint("r", i))
 	}
@@ -245,7 +225,7 @@ func TestList(t *testing.T) {
 }
 
 func TestJobs(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	for i, to := range [][]State{{}, {Running}, {Running, Succeeded}, {Cancelled}} {
 		id := fmt.Sprint("j", i)
 		update(t, db, func(tx *state.Tx) error {

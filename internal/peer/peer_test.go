@@ -1,14 +1,13 @@
 package peer
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
-	"sallyport/internal/durable"
 	"sallyport/internal/state"
+	"sallyport/internal/statetest"
 )
 
 var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -20,25 +19,6 @@ const (
 
 func d(s string) digest.Digest { return digest.Of([]byte(s)) }
 
-func openState(t *testing.T) *state.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, durable.FS{}, "i"); err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(path, durable.FS{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Check(); err != nil {
-			t.Errorf("check: %v", err)
-		}
-		db.Close()
-	})
-	return db
-}
-
 func site(name, id string) Peer {
 	return Peer{
 		Name: name, ID: id, Tenant: "acme", TheirTenant: "plant", RootID: d("root of " + id), Roots: [][]byte{[]byte("{}")},
@@ -47,7 +27,7 @@ func site(name, id string) Peer {
 }
 
 func TestAddAndFind(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	add := func(p Peer) error {
 		return db.Update(t.Context(), func(tx *state.Tx) error { _, err := Add(tx, p, now); return err })
 	}
@@ -113,7 +93,7 @@ func TestAddAndFind(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	count := func(what string, n int64) error {
 		return db.Update(t.Context(), func(tx *state.Tx) error { return Count(tx, "site-07", what, n) })
 	}
@@ -132,7 +112,7 @@ func TestCounters(t *testing.T) {
 }
 
 func TestKnow(t *testing.T) {
-	db := openState(t)
+	db := statetest.Open(t)
 	know := func(views []FeedView, wanted []Wanted) (p Peer) {
 		err := db.Update(t.Context(), func(tx *state.Tx) (err error) {
 			p, err = Know(tx, "site-07", now, views, wanted)

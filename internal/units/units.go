@@ -57,16 +57,17 @@ func Age(d time.Duration) string {
 	case d < time.Minute:
 		return "less than a minute"
 	case d < 2*time.Hour:
-		return plural(int64(d/time.Minute), "minute")
+		return Plural(int64(d/time.Minute), "minute", "minutes")
 	case d < 48*time.Hour:
-		return plural(int64(d/time.Hour), "hour")
+		return Plural(int64(d/time.Hour), "hour", "hours")
 	}
-	return plural(int64(d/(24*time.Hour)), "day")
+	return Plural(int64(d/(24*time.Hour)), "day", "days")
 }
 
-func plural(n int64, what string) string {
+// Plural counts things for people: "1 record", "4,155 records".
+func Plural(n int64, one, many string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + one
 	}
-	return Count(n) + " " + what + "s"
+	return Count(n) + " " + many
 }

@@ -103,20 +103,13 @@ func sentence(list []wire.Written) string {
 	for _, w := range list {
 		var what []string
 		if w.Kind == "outbound" {
-			what = []string{plural(int64(w.Receipts), "receipt", "receipts"), plural(int64(w.Inventories), "inventory", "inventories")}
+			what = []string{units.Plural(int64(w.Receipts), "receipt", "receipts"), units.Plural(int64(w.Inventories), "inventory", "inventories")}
 		} else {
-			what = []string{plural(w.Records, "record", "records") + " in a " + w.Variant + " " + w.Kind}
+			what = []string{units.Plural(w.Records, "record", "records") + " in a " + w.Variant + " " + w.Kind}
 		}
 		parts = append(parts, fmt.Sprintf("On this stick for %s: %s, readable only by %s.", w.For, strings.Join(what, ", "), w.For))
 	}
 	return strings.Join(parts, " ")
-}
-
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return units.Count(n) + " " + many
 }
 
 // visit is one exchange under way.
@@ -253,7 +246,7 @@ func (v *visit) owed(tx *state.Tx, p peer.Peer, met intake.VisitPeer, there map[
 		if home {
 			v.carried = append(v.carried, p.Name)
 		} else {
-			d.Hub, d.Why = true, plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"
+			d.Hub, d.Why = true, units.Plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"
 		}
 	}
 	feeds, err := feed.List(tx, p.Tenant)
