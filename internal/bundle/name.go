@@ -70,6 +70,16 @@ func ShardPath(kind string, feed, n int) string {
 	return fmt.Sprintf("mirror/data/raw/%s/%d-%04d.jsonl.zst", record.Folder(kind), feed, n)
 }
 
+// UpsertPath is the member of the n-th shard of changed lines of a feed and kind (positions from 0) in a delta.
+func UpsertPath(kind string, feed, n int) string {
+	return fmt.Sprintf("mirror/delta/upserts/%d/%s/%04d.jsonl.zst", feed, kind, n)
+}
+
+// TombstonesPath is the member that names what a delta removes of a feed and kind.
+func TombstonesPath(kind string, feed int) string {
+	return fmt.Sprintf("mirror/delta/tombstones/%d/%s.jsonl.zst", feed, kind)
+}
+
 // IndexPath is the member of a feed's index in a mirror.
 func IndexPath(feed int) string { return fmt.Sprintf("mirror/indexes/%d.index.jsonl.zst", feed) }
 

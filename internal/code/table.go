@@ -58,6 +58,8 @@ const (
 	RootExpired        Code = "root-expired"
 	RootMany           Code = "root-many"
 	RootUnknown        Code = "root-unknown"
+	RootFork           Code = "root-fork"
+	CardKey            Code = "card-key"
 	FingerprintWrong   Code = "fingerprint"
 	TrustTwoPersons    Code = "two-persons"
 	TarBad             Code = "tar"
@@ -96,6 +98,7 @@ const (
 	EpochUnknown       Code = "epoch"
 	CounterOld         Code = "counter"
 	AnchorBad          Code = "anchor"
+	DataStale          Code = "stale"
 	LabelMissing       Code = "label-missing"
 	LabelBad           Code = "label"
 	LabelMismatch      Code = "label-mismatch"
@@ -105,6 +108,9 @@ const (
 	SheetBad           Code = "sheet"
 	MediumRead         Code = "medium-read"
 	MediumEmpty        Code = "medium-empty"
+	MediumUnmounted    Code = "medium-not-mounted"
+	MediumEncrypted    Code = "medium-encrypted"
+	MediumFormat       Code = "medium-format"
 	NothingForUs       Code = "nothing-for-us"
 	MediumReadOnly     Code = "medium-read-only"
 	MediumGone         Code = "medium-gone"
@@ -132,9 +138,13 @@ const (
 	FeedForeign        Code = "feed-foreign"
 	PlanChanged        Code = "plan-changed"
 	PlanApproval       Code = "approval-needed"
+	BaseMissing        Code = "base-missing"
 	Parked             Code = "parked"
+	WaitingFull        Code = "waiting-full"
 	Quarantined        Code = "quarantined"
 	TimelineBroken     Code = "timeline"
+	BackupBad          Code = "backup"
+	Unheard            Code = "unheard"
 	DocumentBad        Code = "document"
 )
 
@@ -195,6 +205,8 @@ var table = []Info{
 	{RootExpired, Stale, 0, "the trust root has expired", "Bring its successor on a medium."},
 	{RootMany, Trust, 0, "too many trust root versions in a row", "Bring at most 64 versions at a time."},
 	{RootUnknown, Trust, 0, "no trust root of this appliance is known here", "Add the peer first: sallyport peers add MEDIUM."},
+	{RootFork, Monotonic, 0, "two different trust roots with the same version", "Apply neither. Keep the medium and call the sender on a number you already had: somebody else may have its root key."},
+	{CardKey, Trust, 0, "the card is not signed by a key this appliance had before", "Apply nothing. Keep the medium and call the sender on a number you already had."},
 	{FingerprintWrong, Trust, 0, "the fingerprint or the words do not match", "Stop. Keep the medium and call the sender on a number you already had."},
 	{TrustTwoPersons, Auth, 0, "a change of trust needs a second person", "Ask a second person to approve."},
 	{TarBad, Integrity, 0, "the archive is malformed", "Do not import; ask for a new copy."},
@@ -232,6 +244,7 @@ var table = []Info{
 	{FastForward, Monotonic, 0, "a generation so far ahead that two people must look at it", "Ask two people to approve."},
 	{EpochUnknown, Monotonic, 0, "a higher epoch that its trust root does not name", "Bring the sender's newer trust root."},
 	{CounterOld, Monotonic, 0, "an older card, receipt or inventory than the one accepted", "Nothing to do; the newer one stays."},
+	{DataStale, Stale, 0, "the data here is over its budget, and nothing older may be activated", "Bring a newer bundle first: it comes in whatever its age."},
 	{AnchorBad, Stale, 0, "the time anchor is not valid", "Do not import; keep the medium and call the sender."},
 	{LabelMissing, Retry, 0, "copying to this medium was not finished: no label", "Take it back to where it was written; it is resumed there, not imported here."},
 	{LabelBad, Integrity, 0, "the label contradicts itself or its file", "Do not import; keep the medium and call the sender."},
@@ -242,6 +255,9 @@ var table = []Info{
 	{SheetBad, Integrity, 0, "a sheet beside the volumes has other bytes than were signed", "Do not import; keep the medium and call the sender."},
 	{MediumRead, Retry, 0, "the medium cannot be read at one place", "Try another port or reader; ask for that volume again."},
 	{MediumEmpty, NotFound, 0, "no folder sallyport on this medium", "Check that this is the right stick. Nothing on it was opened."},
+	{MediumUnmounted, NotFound, 0, "no medium is mounted there", "Mount it, then name the folder where it is mounted."},
+	{MediumEncrypted, Retry, 409, "the medium is encrypted and locked", "Unlock it on another machine and copy the folder sallyport."},
+	{MediumFormat, Retry, 409, "the medium has a file system that cannot be read here", "Copy the folder sallyport to a stick that can be read."},
 	{NothingForUs, NotFound, 0, "nothing on this medium is for this appliance", "Keep the stick for its courier."},
 	{MediumReadOnly, Retry, 409, "the medium is read-only", "Switch its write protection off or use another one."},
 	{MediumGone, Retry, 0, "the medium was removed while it was used", "Put it back in and repeat; finished volumes are not written again."},
@@ -269,8 +285,12 @@ var table = []Info{
 	{FeedForeign, Usage, 409, "this feed belongs to another appliance", "Load into a feed of another name."},
 	{PlanChanged, Usage, 409, "the plan is not the one that was approved", "Look at the new plan and approve that."},
 	{PlanApproval, Auth, 409, "this plan needs an approval", "Approve it by its digest."},
+	{BaseMissing, Base, 0, "none of the states this delta can be applied to is held here", "Bring the bundle that makes one of them, or ask for a full."},
 	{Parked, Base, 0, "kept, waiting for its base", "Ask for the base or for a full."},
+	{WaitingFull, Base, 507, "too much waits here already", "See what waits with sallyport media list, and bring what it needs or drop one with sallyport media forget."},
 	{Quarantined, Quarantine, 0, "refused and kept in quarantine", "Write the quarantine number on the medium."},
 	{TimelineBroken, Integrity, 0, "the timeline does not prove", "Keep everything as it is and call an auditor."},
+	{BackupBad, Integrity, 0, "the backup is not whole", "Use another backup; keep this one as it is."},
+	{Unheard, Retry, 409, "this appliance was restored and has not heard from a peer since", "Import a stick that this peer wrote, so that its card or receipt is read first."},
 	{DocumentBad, Integrity, 0, "a signed document contradicts itself", "Do not use it; keep the medium and call the sender."},
 }

@@ -18,6 +18,7 @@ type Proposal struct {
 	Ref        ident.FeedRef
 	Local      bool // origin is this appliance
 	Generation Generation
+	Uses       []string // layer files among its own that a kept generation must still name: it was built upon them
 }
 
 // Plan is a checked set of proposals, applied all or none. The zero Plan is refused.
@@ -60,7 +61,7 @@ func (p Proposal) check() error {
 		return code.New(code.Bug, "%d layers", len(g.Layers))
 	case p.Local && g.LoadedBy == "":
 		return code.New(code.Bug, "nobody loaded it")
-	case !p.Local && (g.BundleID.IsZero() || g.Manifest.IsZero() || g.Signer == ""):
+	case !p.Local && (g.BundleID.IsZero() || len(g.Vouchers()) == 0 || g.Signer == ""):
 		return code.New(code.Bug, "no bundle vouches for it")
 	}
 	for _, l := range g.Layers {
@@ -102,7 +103,7 @@ type Outcome struct {
 
 // Activate takes in the generations of a plan and flips the pointers of their feeds, or only holds those of pinned
 // feeds. It judges again what the plan was made from: codes rollback, fork, and conflict when the feed moved meanwhile
-// (the generation is held already, or a local one is not the next). The marks file is raised by the caller after the
+// (the generation is held already, what it was built upon is not any more, or a local one is not the next). The marks file is raised by the caller after the
 // commit. Of each feed the active, the held and the last Kept generations stay.
 func Activate(tx *state.Tx, p Plan, at time.Time) (Outcome, error) {
 	var out Outcome
@@ -131,9 +132,17 @@ func activate(tx *state.Tx, p Proposal, at time.Time) (Change, error) {
 	}
 	if !known {
 		f = Feed{Ref: p.Ref, Local: p.Local, CreatedAt: stamp(at)}
+		if f.Local {
+			if f.NextEpoch, err = begin(tx); err != nil {
+				return Change{}, err
+			}
+		}
 	}
 	g := p.Generation
 	if err := admit(tx, f, p); err != nil {
+		return Change{}, err
+	}
+	if err := builtOn(tx, p); err != nil {
 		return Change{}, err
 	}
 	g.AcceptedAt = stamp(at)
@@ -147,6 +156,25 @@ func activate(tx *state.Tx, p Proposal, at time.Time) (Change, error) {
 		f.Active, c.After, c.Decision = g.Point, g.Point, Activated
 	}
 	return c, feeds.Put(tx, p.Ref.Key(), f)
+}
+
+// builtOn demands that the layers a generation was built upon are still named by one that is kept.
+func builtOn(tx *state.Tx, p Proposal) error {
+	if len(p.Uses) == 0 {
+		return nil
+	}
+	all, err := Generations(tx, p.Ref)
+	if err != nil {
+		return err
+	}
+	for _, file := range p.Uses {
+		if !slices.ContainsFunc(all, func(g Generation) bool {
+			return slices.ContainsFunc(g.Layers, func(l Layer) bool { return l.File == file })
+		}) {
+			return code.New(code.Conflict, "the generation that this one was built upon was removed meanwhile").In(file, "")
+		}
+	}
+	return nil
 }
 
 func admit(tx *state.Tx, f Feed, p Proposal) error {
@@ -188,7 +216,7 @@ func prune(tx *state.Tx, ref ident.FeedRef) (dropped []Layer, err error) {
 	kept := map[string]bool{}
 	var gone []Generation
 	for i, g := range all {
-		if i >= Kept && !g.Held && g.Point != f.Active {
+		if i >= Kept && !g.Held && len(g.Users) == 0 && g.Point != f.Active {
 			gone = append(gone, g)
 			continue
 		}

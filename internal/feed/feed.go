@@ -3,7 +3,7 @@
 // Data, two tables of the state database:
 //
 //	feeds        tenant NUL origin NUL name → Feed: pointer to the active generation, mark, pin
-//	generations  tenant NUL origin NUL name NUL 16 hex epoch, 16 hex generation → Generation: root, layers, manifest
+//	generations  tenant NUL origin NUL name NUL 16 hex epoch, 16 hex generation → Generation: root, layers, manifests
 //
 // Order: a room builds layers, commits blobs, and calls Activate in its one transaction: all pointers of a bundle flip
 // together. Activate takes a Plan, which only intake (from a verified bundle) and load (from local documents) may make;
@@ -55,16 +55,36 @@ type Generation struct {
 	Counts      map[string]int64 `json:"counts,omitempty"` // live records per kind
 	Layers      []Layer          `json:"layers"`           // base, then at most one overlay
 	Bytes       int64            `json:"bytes"`
-	BundleID    digest.Digest    `json:"bundleId,omitzero"` // zero: loaded here
-	Manifest    digest.Digest    `json:"manifest,omitzero"` // CAS: the signed manifest envelope, for proofs
-	FeedIndex   int              `json:"feedIndex"`         // position in that manifest's feeds[]
-	Signer      string           `json:"signer,omitempty"`  // keyid of who signed the manifest
+	BundleID    digest.Digest    `json:"bundleId,omitzero"`   // that made it; zero: loaded here
+	Signer      string           `json:"signer,omitempty"`    // keyid of who signed that bundle's manifest
+	Manifests   []Voucher        `json:"manifests,omitempty"` // what vouches for its records, oldest first; read them with Vouchers
+	Manifest    digest.Digest    `json:"manifest,omitzero"`   // as written before there were Manifests
+	FeedIndex   int              `json:"feedIndex,omitempty"` // the same
 	LoadedBy    string           `json:"loadedBy,omitempty"`
 	LoadRecord  digest.Digest    `json:"loadRecord,omitzero"` // CAS: names, sizes and digests of the source files
 	GeneratedAt string           `json:"generatedAt,omitempty"`
 	AnchorTime  string           `json:"anchorTime,omitempty"`
 	AcceptedAt  string           `json:"acceptedAt"`
 	Held        bool             `json:"held,omitempty"` // a hold keeps it from retention
+	Users       []string         `json:"users,omitempty"` // who else needs it kept, see Keep
+}
+
+// Voucher is one signed manifest that vouches for records of a generation: that of the bundle which made it, and before it
+// those of the full and the deltas whose records it still has.
+type Voucher struct {
+	Manifest  digest.Digest `json:"manifest"`  // CAS: the signed envelope
+	FeedIndex int           `json:"feedIndex"` // position in its feeds[]
+	BundleID  digest.Digest `json:"bundleId"`
+	Signer    string        `json:"signer"` // keyid of who signed it
+}
+
+// Vouchers lists what vouches for the records, oldest first; none for what was loaded here. A generation that was written
+// when there was one manifest to each is understood.
+func (g Generation) Vouchers() []Voucher {
+	if len(g.Manifests) == 0 && !g.Manifest.IsZero() {
+		return []Voucher{{g.Manifest, g.FeedIndex, g.BundleID, g.Signer}}
+	}
+	return g.Manifests
 }
 
 // Feed is one named set of records.
@@ -76,7 +96,8 @@ type Feed struct {
 	Pinned    bool          `json:"pinned,omitempty"`
 	PinReason string        `json:"pinReason,omitempty"`
 	Every     int64         `json:"everySeconds,omitempty"` // delivery rhythm; 0: the appliance's default
-	NextEpoch int64         `json:"nextEpoch,omitempty"`    // set by RaiseEpoch until the next generation is minted
+	NextEpoch int64         `json:"nextEpoch,omitempty"`    // in which the next generation is minted, when it is higher
+	Vouched   string        `json:"vouched,omitempty"`      // newest anchor with which the origin spoke, see Vouch
 	CreatedAt string        `json:"createdAt"`
 }
 
@@ -168,7 +189,10 @@ func Generations(tx *state.Tx, ref ident.FeedRef) (all []Generation, err error) 
 
 // Next is the point that a local feed's next generation will have: (1, 1) for a new feed.
 func Next(tx *state.Tx, ref ident.FeedRef) (Point, error) {
-	f, _, err := Get(tx, ref)
+	f, known, err := Get(tx, ref)
+	if err == nil && !known {
+		f.NextEpoch, err = begin(tx)
+	}
 	return f.next(), err
 }
 
@@ -236,25 +260,15 @@ func Hold(tx *state.Tx, ref ident.FeedRef, p Point, on bool) error {
 	return generations.Put(tx, genKey(ref, p), g)
 }
 
-// RaiseEpoch makes the next generation of every local feed the first of a new epoch, as a restore must.
-func RaiseEpoch(tx *state.Tx) error {
-	return feeds.Scan(tx, "", func(key string, f Feed) error {
-		if !f.Local {
-			return nil
-		}
-		f.NextEpoch = f.Mark.Epoch + 1
-		return feeds.Put(tx, key, f)
-	})
-}
-
 // Live visits every digest that kept generations name (shards, manifests, load records), some more than once. The
 // documents of a generation are named by its layers.
 func Live(tx *state.Tx, fn func(digest.Digest)) error {
 	return generations.Scan(tx, "", func(_ string, g Generation) error {
-		for _, d := range []digest.Digest{g.Manifest, g.LoadRecord} {
-			if !d.IsZero() {
-				fn(d)
-			}
+		if !g.LoadRecord.IsZero() {
+			fn(g.LoadRecord)
+		}
+		for _, v := range g.Vouchers() {
+			fn(v.Manifest)
 		}
 		for _, l := range g.Layers {
 			for _, d := range l.Shards {

@@ -303,14 +303,50 @@ func TestLocalMints(t *testing.T) {
 	if code.Of(err) != code.Conflict {
 		t.Errorf("rollback at the origin: %v", err)
 	}
-	if err := db.Update(t.Context(), RaiseEpoch); err != nil {
-		t.Fatal(err)
+}
+
+// A restore puts what is active into a new epoch as it is, and feeds that are made later begin in that epoch; a second one
+// goes further, also when it skips the epochs of lives it does not know.
+func TestRebirth(t *testing.T) {
+	db := statetest.Open(t)
+	ref := local("mine", Point{}, "").Ref
+	for i, root := range []string{"a", "b"} {
+		if _, err := apply(t, db, local("mine", Point{1, int64(i) + 1}, root), foreign("f", int64(i)+1)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if p := next(); p != (Point{2, 1}) {
-		t.Errorf("after a restore next is %v", p)
+	for _, c := range []struct{ least, skip, want int64 }{{2, 0, 2}, {3, 0, 3}, {2, 2, 6}} {
+		var list []Reborn
+		var in int64
+		err := db.Update(t.Context(), func(tx *state.Tx) (err error) {
+			list, in, err = Rebirth(tx, c.least, c.skip, now)
+			return err
+		})
+		if err != nil || in != c.want || len(list) != 1 || list[0].After != (Point{c.want, 1}) {
+			t.Fatalf("%+v: %+v in %d, %v", c, list, in, err)
+		}
 	}
-	if _, err := apply(t, db, local("mine", Point{2, 1}, "a2")); err != nil || next() != (Point{2, 2}) {
-		t.Errorf("new epoch: %v, next %v", err, next())
+	view(t, db, func(tx *state.Tx) error {
+		f, _, err := Get(tx, ref)
+		g, _, _ := Current(tx, ref)
+		old, _, _ := At(tx, ref, Point{1, 2})
+		if f.Active != (Point{6, 1}) || f.Mark.Root != d("b") || g.Root != old.Root || g.Layers[0].File != old.Layers[0].File {
+			t.Errorf("%+v %+v", f, g)
+		}
+		if p, err := Next(tx, ref); err != nil || p != (Point{6, 2}) {
+			t.Errorf("next is %v, %v", p, err)
+		}
+		if p, err := Next(tx, local("new", Point{}, "").Ref); err != nil || p != (Point{6, 1}) {
+			t.Errorf("a feed made later begins at %v, %v", p, err)
+		}
+		other, _, _ := Get(tx, foreign("f", 0).Ref)
+		if other.Active != (Point{1, 2}) {
+			t.Errorf("a foreign feed was touched: %+v", other)
+		}
+		return err
+	})
+	if _, err := apply(t, db, local("mine", Point{6, 2}, "c"), local("new", Point{6, 1}, "x")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -58,6 +58,9 @@ func Info(path, contentType string, body []byte) Member {
 
 // feed makes shard, documents and index of one feed.
 func (p *Plan) feed(n int64, f Feed) (bundle.FeedState, []Member, error) {
+	if f.Records != nil {
+		return p.records(n, f)
+	}
 	var members []Member
 	var lines []bundle.IndexLine
 	if f.Lines > 0 {

@@ -27,13 +27,15 @@ type Feed struct {
 	Lines      int               // advisories, made up
 	Pad        int               // bytes of text in each advisory
 	Documents  map[string]string // SBOMs: key → bytes
+	Records    Records           // not nil: these and nothing made up
+	Bases      []Base            // of a delta, which needs Records
 }
 
 // Plan is a bundle to be built. The zero value with From set is a full mirror of one feed, unsealed, uncut, for everyone.
 // Nil hooks do nothing.
 type Plan struct {
 	Kind     string // of the profile; "": mirror
-	Variant  string // "": full
+	Variant  string // "": full, or delta when a feed has bases
 	From     *Appliance
 	To       []*Appliance // audience; none: "*"
 	Packer   *Appliance   // nil: From
@@ -43,13 +45,15 @@ type Plan struct {
 	Cut      int64     // volume size in bytes, 0: uncut
 	At       time.Time // zero: Epoch
 	NoAnchor bool
+	Reset    bool             // of a delta: resetBaseline, with every record
 	SkipRaw  bool             // the raw signature is of "{}", because the payload is nothing that may be signed raw
 	Anchor   []byte           // an envelope to carry instead of one of From's
 	Signers  []*attest.Signer // of the manifest; nil: From's bundle key
 	Labelers []*attest.Signer // of the label; nil: the packer's bundle key
 
 	Index         func([]bundle.IndexLine) []bundle.IndexLine // of each feed
-	Contents      func([]Member) []Member                     // sorted by path afterwards; digests are made after it
+	Tombstones    func(map[string][]bundle.Tombstone) map[string][]bundle.Tombstone
+	Contents      func([]Member) []Member // sorted by path afterwards; digests are made after it
 	Manifest      func(*bundle.Manifest)
 	Payload       func([]byte) []byte // of the manifest, before it is signed
 	Envelope      func([]byte) []byte // of the manifest
@@ -107,11 +111,14 @@ func (p *Plan) defaults() {
 	if p.Kind == "" {
 		p.Kind = "mirror"
 	}
-	if p.Variant == "" {
-		p.Variant = "full"
-	}
 	if p.Feeds == nil {
 		p.Feeds = DefaultFeeds()
+	}
+	if p.Variant == "" {
+		p.Variant = "full"
+		if p.Delta() {
+			p.Variant = "delta"
+		}
 	}
 	if p.Packer == nil {
 		p.Packer = p.From
@@ -275,6 +282,9 @@ func (p *Plan) manifest(states []bundle.FeedState, members []Member) *bundle.Man
 		peer = p.To[0].Name
 	}
 	m.ExportID = bundle.Name(p.Kind, p.At, p.Variant, peer, 0)
+	if p.Delta() {
+		m.Delta = &bundle.Delta{ResetBaseline: p.Reset}
+	}
 	if p.Seal != bundle.SealNone {
 		m.Challenge = "000102030405060708090a0b0c0d0e0f"
 	}

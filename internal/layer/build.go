@@ -35,8 +35,13 @@ type Built struct {
 // of its shard (or a document) and have its digest, each line of each shard must be named. Any disagreement is code.IndexBad.
 // Memory is a few frames per worker. It neither seals nor aborts w.
 func Build(ctx context.Context, w *Writer, index iter.Seq2[bundle.IndexLine, error], src Source, progress func(items, bytes int64)) (Built, error) {
+	return build(ctx, w.Add, index, src, progress)
+}
+
+// build is Build with each record given to add.
+func build(ctx context.Context, add func(Entry, record.Fields) error, index iter.Seq2[bundle.IndexLine, error], src Source, progress func(items, bytes int64)) (Built, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	b := builder{ctx: ctx, w: w, src: src, built: Built{Shards: append([]Shard(nil), src.Shards...), Counts: map[string]int64{}}, shard: -1}
+	b := builder{ctx: ctx, put: add, src: src, built: Built{Shards: append([]Shard(nil), src.Shards...), Counts: map[string]int64{}}, shard: -1}
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel()
@@ -66,7 +71,7 @@ func Build(ctx context.Context, w *Writer, index iter.Seq2[bundle.IndexLine, err
 
 type builder struct {
 	ctx    context.Context
-	w      *Writer
+	put    func(Entry, record.Fields) error
 	src    Source
 	built  Built
 	frames <-chan chan frame
@@ -132,7 +137,7 @@ func (b *builder) add(l bundle.IndexLine) error {
 	}
 	s.Records++
 	b.count(l.Kind, got.length+1)
-	return b.w.Add(Entry{
+	return b.put(Entry{
 		Kind: l.Kind, Key: l.Key, Digest: l.Digest, Source: l.Source,
 		Shard: b.shard, Frame: b.frame.offset, Offset: got.offset, Length: got.length,
 	}, got.fields)
@@ -170,7 +175,7 @@ func (b *builder) document(l bundle.IndexLine) error {
 		return err
 	}
 	b.count(l.Kind, e.Length)
-	return b.w.Add(e, fields)
+	return b.put(e, fields)
 }
 
 // DocumentFields reads what a document can be looked up by. One that is too large or cannot be parsed keeps its name.

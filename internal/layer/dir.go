@@ -127,11 +127,29 @@ func (d *Dir) Open(files ...string) (*View, error) {
 			v.over = s.layer
 		}
 	}
-	if v.base.meta.Overlay || (v.over != nil && (!v.over.meta.Overlay || v.over.meta.Feed != v.base.meta.Feed)) {
+	if !v.fits() {
 		v.Close()
 		return nil, code.New(code.StoreCorrupt, "these layers do not belong together").In(files[len(files)-1], "")
 	}
 	return v, nil
+}
+
+// Take opens one layer file; call give when done.
+func (d *Dir) Take(file string) (l *Layer, give func(), err error) {
+	s, err := d.take(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.layer, func() { d.give(file, s) }, nil
+}
+
+// fits tells that an overlay lies over its base.
+func (v *View) fits() bool {
+	if v.base.meta.Overlay || v.over == nil {
+		return !v.base.meta.Overlay
+	}
+	o := v.over.meta
+	return o.Overlay && o.Feed == v.base.meta.Feed && (o.Base.IsZero() || o.Base == v.base.meta.Root)
 }
 
 func (d *Dir) take(file string) (*shared, error) {

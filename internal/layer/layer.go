@@ -1,6 +1,7 @@
 // Package layer keeps one immutable, sorted index file over the records of a generation, and reads them through it.
 //
-// Data: a bbolt file of ours, read-only once sealed. Bodies are elsewhere: lines in shards, documents in blobs.
+// Data: a bbolt file of ours, read-only once sealed. Bodies are elsewhere: lines in shards, documents in blobs. A base holds
+// every record of a generation; an overlay what differs from its base, removals as tombstones, and nothing that does not.
 //
 //	meta             "meta" → JSON of Meta
 //	kind/<kind>      key → flags, digest, shard, frame, offset, length [, name, media type, source]
@@ -8,7 +9,9 @@
 //	package          ecosystem NUL name NUL kind NUL key → nothing
 //
 // Order: built under a temporary name with sync off, in ascending (kind, key); lookups are sorted by spilled runs; then read
-// back and checked, fsynced once, and renamed by the caller through durable.FS. Until that rename a crash leaves a file
+// back and checked, fsynced once, and renamed by the caller through durable.FS. A delta is merged with the overlay before it
+// into a new overlay (Merge); one that has grown heavy is written as a new base instead (Fold), which moves no body: only the
+// index is new, and each record stays in the shard that was signed. Until that rename a crash leaves a file
 // nobody names; after it a whole layer that no transaction names yet. Bytes here are trusted no more than a blob's: a record's
 // body is hashed again on every read, and a damaged file gives an error, not a panic.
 package layer
@@ -38,6 +41,9 @@ type Meta struct {
 	Counts     map[string]int64 `json:"counts"`            // live records per kind in this file
 	Bytes      int64            `json:"bytes"`             // of all live bodies, lines with their LF, not packed
 	Overlay    bool             `json:"overlay,omitempty"` // holds changes over a base, tombstones included
+	Base       digest.Digest    `json:"base,omitzero"`     // of an overlay: state root of the base it lies over; zero: not said
+	Gone       int64            `json:"gone,omitempty"`    // tombstones; filled in by Seal
+	Mixed      []string         `json:"mixed,omitempty"`   // kinds with both lines and documents; filled in by Seal
 }
 
 // Entry is one record of a layer: where its body lies.

@@ -310,14 +310,15 @@ func (v *View) Blobs(fn func(digest.Digest) error) error {
 	return nil
 }
 
-// Documents visits the digest of every document. A kind is documents or lines throughout, so lines cost nothing.
+// Documents visits the digest of every document. A kind is nearly always documents or lines throughout, so lines cost nothing.
 func (l *Layer) Documents(fn func(digest.Digest) error) error {
 	for _, kind := range l.kinds {
+		mixed := slices.Contains(l.meta.Mixed, kind)
 		err := l.Scan(kind, "", func(e Entry) error {
-			if e.Deleted {
+			switch {
+			case e.Deleted || !e.Document && mixed:
 				return nil
-			}
-			if !e.Document {
+			case !e.Document:
 				return ErrStop
 			}
 			return fn(e.Digest)

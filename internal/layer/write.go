@@ -38,6 +38,8 @@ type Writer struct {
 	last   Ref
 	counts map[string]int64 // live
 	dead   int64
+	docs   int64 // of the kind's live records, the documents
+	mixed  []string
 	value  []byte
 	arena  []byte // keys and values of the open transaction; only appended to
 
@@ -82,12 +84,16 @@ func (w *Writer) Add(e Entry, f record.Fields) error {
 		if err := w.enter(kindPrefix + e.Kind); err != nil {
 			return err
 		}
+		w.endKind()
 		w.kind = e.Kind
 	}
 	if w.value = encodeEntry(w.value[:0], &e); e.Deleted {
 		w.dead++
 	} else {
 		w.counts[e.Kind]++
+		if e.Document {
+			w.docs++
+		}
 	}
 	if err := w.put(w.keep([]byte(e.Key)), w.keep(w.value)); err != nil {
 		return err
@@ -96,6 +102,14 @@ func (w *Writer) Add(e Entry, f record.Fields) error {
 		return nil
 	}
 	return w.look(ref, &f)
+}
+
+// endKind notes whether the kind that ends has both lines and documents.
+func (w *Writer) endKind() {
+	if w.docs > 0 && w.docs < w.counts[w.kind] {
+		w.mixed = append(w.mixed, w.kind)
+	}
+	w.docs = 0
 }
 
 func less(a, b Ref) bool { return a.Kind < b.Kind || a.Kind == b.Kind && a.Key < b.Key }
@@ -191,6 +205,8 @@ func (w *Writer) Seal(m Meta) (err error) {
 	if m.Counts == nil {
 		m.Counts = w.counts
 	}
+	w.endKind()
+	m.Mixed, m.Gone = w.mixed, w.dead
 	writeback(w.path)
 	if err := w.lookups(aliasBucket, 1, w.aliases); err != nil {
 		return err
