@@ -42,6 +42,8 @@ type Grant struct {
 	Role   string `json:"role"`
 	At     string `json:"at"`
 	Reason string `json:"reason,omitempty"`
+	// Lone says that the person is root that nobody signed in to start: it may be anyone, so it is never the second person.
+	Lone bool `json:"lone,omitempty"`
 }
 
 var plans = state.Table[Plan]{Name: "approvals"}
@@ -108,6 +110,9 @@ func Get(tx *state.Tx, d digest.Digest) (Plan, error) {
 	return p, err
 }
 
+// Open reads a plan about which people may still speak; codes not-found, and conflict with the plan when they may not.
+func Open(tx *state.Tx, d digest.Digest, at time.Time) (Plan, error) { return getOpen(tx, d, at) }
+
 func getOpen(tx *state.Tx, d digest.Digest, at time.Time) (Plan, error) {
 	p, err := Get(tx, d)
 	if err != nil {
@@ -116,8 +121,8 @@ func getOpen(tx *state.Tx, d digest.Digest, at time.Time) (Plan, error) {
 	return p, p.open(at)
 }
 
-// Approve adds a person's yes; saying it again changes nothing. Codes not-found, denied (no person), conflict (used,
-// denied or expired).
+// Approve adds a person's yes; saying it again changes nothing. Codes not-found, denied (no person), approval-needed (a lone
+// root after somebody else), conflict (used, denied or expired).
 func Approve(tx *state.Tx, d digest.Digest, g Grant, at time.Time) (Plan, error) {
 	p, err := getOpen(tx, d, at)
 	if err != nil {
@@ -128,6 +133,10 @@ func Approve(tx *state.Tx, d digest.Digest, g Grant, at time.Time) (Plan, error)
 	}
 	if slices.ContainsFunc(p.Grants, func(o Grant) bool { return o.Person == g.Person }) {
 		return p, nil
+	}
+	if g.Lone && len(p.Grants) > 0 {
+		return p, code.New(code.PlanApproval, "root that nobody signed in to start may propose a plan, but is not the second person for plan %s", d).
+			Do("Let the second person type it as themselves.")
 	}
 	g.At = clock.Format(at)
 	p.Grants = append(p.Grants, g)

@@ -8,10 +8,14 @@
 //	keys/age.key            an age identity file as age-keygen writes it; several identities, newest first
 //	keys/tenants/<t>.key    ECDSA P-256: a tenant's manifests and labels
 //	keys/dare/<peer>.key    the AES key shared with a peer (`aes1-…`)
+//	keys/<name>.next        a key or identity that waits for the change of trust that names it
+//	keys/old/<name>-<16 hex of its fingerprint>.key   private keys that were in use before
 //	pub/tenants/<t>/export-center.pub   the public half of a tenant's key, PEM
+//	pub/roots/<16 hex of root id>.<N>.root.json   every version of our own trust root
 //
 // Order: each file is written whole (temporary name, sync, rename). Create writes one after another and keeps every key
-// it finds, so that a crash is finished by running it again and no key is ever overwritten. A secret that is locked,
+// it finds, so that a crash is finished by running it again and no key is ever overwritten. An exchange is Prepare, then what
+// commits it elsewhere, then Promote, which may be run again: a key is lost at no point. A secret that is locked,
 // missing, readable by others or of the wrong kind has code signing, on which a run waits and is retried.
 package keyring
 
@@ -116,7 +120,7 @@ func (r *Ring) makeIdentity(hybrid bool) error {
 	if err != nil {
 		return err
 	}
-	return r.fs.WriteFile(path, []byte("# public key: "+id.Recipient().String()+"\n"+id.String()+"\n"), 0o600)
+	return r.fs.WriteFile(path, identityFile(id), 0o600)
 }
 
 // AddTenant makes the bundle key of a tenant, unless it has one, and publishes its public half.
@@ -230,19 +234,7 @@ func secret(path string) ([]byte, error) {
 
 // Identities are the age identities of this appliance, newest first.
 func (r *Ring) Identities() ([]seal.Identity, error) {
-	path := r.path("age")
-	b, err := secret(path)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := seal.ParseIdentities(b)
-	if err == nil && len(ids) == 0 {
-		err = errors.New("no identity in it")
-	}
-	if err != nil {
-		return nil, code.Wrap(code.SigningKey, err, "read identities").In(path, "")
-	}
-	return ids, nil
+	return r.identities(r.path(AgeKey))
 }
 
 // Recipient is that of the newest identity: what others seal to.

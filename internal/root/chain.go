@@ -189,3 +189,6 @@ func (t *Trusted) Document() Document {
 
 // Envelope is the signed bytes this version was accepted from.
 func (t *Trusted) Envelope() []byte { return slices.Clone(t.envelope) }
+
+// PayloadDigest identifies this version: the digest of its payload, which for version 1 is ID.
+func (t *Trusted) PayloadDigest() digest.Digest { return t.payload }
