@@ -215,7 +215,7 @@ func TestDamage(t *testing.T) {
 		t.Errorf("check: %v", err)
 	}
 	bad := 0
-	next, err := s.Scrub(t.Context(), digest.Digest{}, 0, func(got digest.Digest, n int64, err error) {
+	next, err := s.Scrub(t.Context(), Scrub{}, func(got digest.Digest, n int64, err error) {
 		if got == d && n == 5 && code.Of(err) == code.StoreCorrupt {
 			bad++
 		}
@@ -253,7 +253,7 @@ func TestScrubInPieces(t *testing.T) {
 	rounds := 0
 	for {
 		var err error
-		at, err = s.Scrub(t.Context(), at, 14, func(d digest.Digest, _ int64, _ error) { seen[d]++ })
+		at, err = s.Scrub(t.Context(), Scrub{After: at, Budget: 14, Workers: 3}, func(d digest.Digest, _ int64, _ error) { seen[d]++ })
 		if err != nil {
 			t.Fatal(err)
 		}

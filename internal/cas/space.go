@@ -11,26 +11,70 @@ import (
 	"sallyport/internal/units"
 )
 
-// SetReserve sets how many bytes of the disk reservations must leave free; 0 until it is called.
+// Auto, given to SetReserve, is the rule: a tenth of the disk stays free, or 2 GiB where that is less.
+const Auto = -1
+
+const (
+	autoShare = 10
+	autoMost  = 2 << 30
+	// inodes that stay free: a hundredth of what the file system has, or so many where that is less.
+	inodeShare = 100
+	inodeMost  = 1000
+)
+
+// Space is how it stands with the disk, in bytes and in inodes.
+type Space struct {
+	Total, Free int64 // of the file system; Free is what we may still use
+	Keep        int64 // reservations leave so much free
+	Reserved    int64 // promised to operations that are running
+	Inodes      int64 // free; -1 where the file system has no such limit
+	KeepInodes  int64
+}
+
+// Open is what can still be reserved, never negative.
+func (s Space) Open() int64 {
+	if s.Inodes >= 0 && s.Inodes <= s.KeepInodes {
+		return 0
+	}
+	return max(0, s.Free-s.Keep-s.Reserved)
+}
+
+// Stopped tells that intake has stopped: not a byte can be reserved.
+func (s Space) Stopped() bool { return s.Free < s.Keep || s.Inodes >= 0 && s.Inodes <= s.KeepInodes }
+
+// SetReserve sets how many bytes of the disk reservations must leave free, or Auto; 0 until it is called.
 func (s *Store) SetReserve(bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keep = bytes
 }
 
-// Free is the number of bytes that can still be reserved, never negative.
-func (s *Store) Free() (int64, error) {
+// Space asks the file system.
+func (s *Store) Space() (Space, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.free()
+	return s.space()
 }
 
-func (s *Store) free() (int64, error) {
+func (s *Store) space() (Space, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(s.dir, &st); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", s.dir, err)
+		return Space{}, fmt.Errorf("free space of %s: %w", s.dir, err)
 	}
-	return max(0, int64(st.Bavail)*st.Bsize-s.keep-s.reserved), nil
+	p := Space{Total: int64(st.Blocks) * st.Bsize, Free: int64(st.Bavail) * st.Bsize, Keep: s.keep, Reserved: s.reserved, Inodes: -1}
+	if s.keep == Auto {
+		p.Keep = min(p.Total/autoShare, autoMost)
+	}
+	if st.Files > 0 {
+		p.Inodes, p.KeepInodes = int64(st.Ffree), min(int64(st.Files)/inodeShare, inodeMost)
+	}
+	return p, nil
+}
+
+// Free is the number of bytes that can still be reserved, never negative.
+func (s *Store) Free() (int64, error) {
+	p, err := s.Space()
+	return p.Open(), err
 }
 
 // Reserve promises that many bytes to one operation before it writes the first, or says no-space. release may be
@@ -39,12 +83,12 @@ func (s *Store) free() (int64, error) {
 func (s *Store) Reserve(bytes int64) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	free, err := s.free()
+	p, err := s.space()
 	if err != nil {
 		return nil, fmt.Errorf("reserve: %w", err)
 	}
-	if bytes > free {
-		return nil, code.New(code.NoSpace, "reserve").In(s.dir, "").Want(units.Size(bytes), units.Size(free)+" free")
+	if bytes > p.Open() || p.Stopped() {
+		return nil, p.refuse(s.dir, bytes)
 	}
 	s.reserved += bytes
 	var once sync.Once
@@ -62,4 +106,15 @@ func eof(err error) error {
 		return nil
 	}
 	return err
+}
+
+// refuse says what is missing: bytes, or inodes.
+func (s Space) refuse(dir string, bytes int64) error {
+	if s.Inodes >= 0 && s.Inodes <= s.KeepInodes {
+		return code.New(code.NoSpace, "the file system has too few inodes left").In(dir, "").
+			Want(fmt.Sprintf("more than %d free", s.KeepInodes), fmt.Sprintf("%d free", s.Inodes)).
+			Do("Remove small files from the disk, or run sallyport store prune.")
+	}
+	return code.New(code.NoSpace, "%s must stay free", units.Size(s.Keep)).In(dir, "").
+		Want(units.Size(bytes), units.Size(s.Open())+" to spare").Do("Run sallyport store prune --plan, or free space on this disk.")
 }

@@ -133,7 +133,7 @@ func (st *Stage) Drop(d digest.Digest) error {
 }
 
 // Commit makes blobs durable under their digests, and holds them from the sweep until Discard. A blob that is not
-// staged must be committed already (code not-found). It may be repeated, with the same or more blobs.
+// staged must be committed already (code not-found). A staged one heals a damaged or condemned one. It may be repeated, with the same or more blobs.
 func (st *Stage) Commit(ds ...digest.Digest) error {
 	st.pin(ds)
 	staged, err := st.staged(ds)
@@ -151,6 +151,11 @@ func (st *Stage) Commit(ds ...digest.Digest) error {
 	if err := st.syncDirs(dirs); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	for d := range staged {
+		if err := st.s.forgive(d); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -167,20 +172,19 @@ func (st *Stage) pin(ds []digest.Digest) {
 	}
 }
 
-// staged tells which of the blobs wait here; one whose committed copy has another size is written over it.
+// staged tells which of the blobs wait here. They are written over what is committed under their names: whether those
+// bytes are still right would cost as much to find out.
 func (st *Stage) staged(ds []digest.Digest) (map[digest.Digest]bool, error) {
 	staged := map[digest.Digest]bool{}
 	for _, d := range ds {
-		info, err := os.Lstat(st.path(d))
+		_, err := os.Lstat(st.path(d))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if n, err := st.s.Size(d); err != nil || n != info.Size() {
-			staged[d] = true
-		}
+		staged[d] = true
 	}
 	return staged, nil
 }

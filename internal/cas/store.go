@@ -5,7 +5,7 @@
 //	instance            the instance id, so that a wrong disk is noticed
 //	sha256/ab/<64 hex>  committed blobs, ab being the first two digits
 //	staging/<op>/       one directory per running operation: <64 hex> staged blobs, w-N being written, other scratch
-//	damaged/<64 hex>    blobs whose bytes were found wrong, out of the way of healing
+//	damaged/<64 hex>    condemned blobs: their bytes were found wrong; gone when the right ones were committed
 //
 // The store is not trusted: a name proves nothing until the bytes are hashed again (OpenVerified, ReadAll, Scrub).
 // References are not counted here; who keeps a blob alive is said by the state database.
@@ -14,7 +14,8 @@
 // rename, sync directories, in batches), then the caller's state transaction, then Discard. A crash before Commit
 // leaves a staging directory, removed by the next Open. A crash after it leaves orphans, removed by a sweep (Plan,
 // Apply) after a grace period. What an open Stage has committed is never swept, and committing a blob that is already
-// here restarts its grace, so nothing disappears between Commit and the transaction that names it.
+// here restarts its grace, so nothing disappears between Commit and the transaction that names it. A staged blob is
+// always renamed over the committed one: its bytes were hashed a moment ago, those on the disk perhaps a year.
 package cas
 
 import (
@@ -46,11 +47,12 @@ type Store struct {
 	dir string
 	fs  durable.FS
 
-	mu       sync.Mutex // guards what follows, and the moment a blob is renamed in or removed
-	pins     map[digest.Digest]int
-	ops      int
-	reserved int64
-	keep     int64
+	mu        sync.Mutex // guards what follows, and the moment a blob is renamed in or removed
+	pins      map[digest.Digest]int
+	ops       int
+	reserved  int64
+	keep      int64
+	condemned map[digest.Digest]int64 // what lies in damaged/, and its bytes
 }
 
 // Create makes an empty store. It may be repeated with the same instance after a crash.
@@ -69,7 +71,7 @@ func Create(dir string, fsys durable.FS, instance string) error {
 // Open opens a store that Create made and drops what crashed operations left in staging. A store of another instance
 // has code wrong-instance; "" takes any.
 func Open(dir string, fsys durable.FS, instance string) (*Store, error) {
-	s := &Store{dir: dir, fs: fsys, pins: map[digest.Digest]int{}}
+	s := &Store{dir: dir, fs: fsys, pins: map[digest.Digest]int{}, condemned: map[digest.Digest]int64{}}
 	got, err := s.Instance()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -78,6 +80,9 @@ func Open(dir string, fsys durable.FS, instance string) (*Store, error) {
 		return nil, code.New(code.WrongInstance, "open store").In(dir, instanceFile).Want(instance, got)
 	}
 	if err := s.dropStaging(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.findCondemned(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return s, nil
@@ -133,8 +138,17 @@ func absent(d digest.Digest, err error) error {
 	return fmt.Errorf("blob %s: %w", d, err)
 }
 
-// Open opens a committed blob without hashing it; code not-found.
-func (s *Store) Open(d digest.Digest) (*File, error) { return open(s.path(d), d) }
+// Open opens a committed blob without hashing it, or what is left of a condemned one; code not-found.
+func (s *Store) Open(d digest.Digest) (*File, error) {
+	f, err := open(s.path(d), d)
+	if !code.Has(err, code.Missing) {
+		return f, err
+	}
+	if left, derr := open(s.damagedPath(d), d); derr == nil {
+		return left, nil
+	}
+	return nil, err
+}
 
 func open(path string, d digest.Digest) (*File, error) {
 	f, err := os.Open(path)
@@ -165,10 +179,21 @@ func (f *File) Close() error { return f.f.Close() }
 // Size is in bytes, as it was when opened.
 func (f *File) Size() int64 { return f.size }
 
+// whole opens a committed blob; a condemned one has code store-corrupt.
+func (s *Store) whole(d digest.Digest) (*File, error) {
+	f, err := open(s.path(d), d)
+	if code.Has(err, code.Missing) {
+		if _, derr := os.Lstat(s.damagedPath(d)); derr == nil {
+			return nil, code.New(code.StoreCorrupt, "this blob was found damaged").In(d.String(), "").Do("Heal it from any stick that has it: sallyport media heal MEDIUM.")
+		}
+	}
+	return f, err
+}
+
 // OpenVerified hashes a blob while it is read: wrong bytes give code store-corrupt where io.EOF would be. What was
 // read before is not proven until then.
 func (s *Store) OpenVerified(d digest.Digest) (io.ReadCloser, error) {
-	f, err := s.Open(d)
+	f, err := s.whole(d)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +222,7 @@ func damaged(want, got digest.Digest) error {
 
 // ReadAll reads a blob of at most max bytes and hashes it; codes not-found, store-corrupt.
 func (s *Store) ReadAll(d digest.Digest, max int64) ([]byte, error) {
-	f, err := s.Open(d)
+	f, err := s.whole(d)
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +240,12 @@ func (s *Store) ReadAll(d digest.Digest, max int64) ([]byte, error) {
 	return b, nil
 }
 
-// each visits committed blobs in digest order, from one on (exclusive when after is not zero).
-func (s *Store) each(after digest.Digest, fn func(d digest.Digest, e fs.DirEntry) error) error {
+// each visits committed blobs in digest order, from one on (exclusive when after is not zero). foreign, which may be nil,
+// hears of names that are not a blob's.
+func (s *Store) each(after digest.Digest, fn func(d digest.Digest, e fs.DirEntry) error, foreign func(error)) error {
+	if foreign == nil {
+		foreign = func(error) {}
+	}
 	root := filepath.Join(s.dir, blobsDir)
 	fans, err := os.ReadDir(root)
 	if err != nil {
@@ -230,6 +259,10 @@ func (s *Store) each(after digest.Digest, fn func(d digest.Digest, e fs.DirEntry
 		if from != "" && fan.Name() < from[:2] {
 			continue
 		}
+		if !fan.IsDir() {
+			foreign(notBlob(root, fan.Name()))
+			continue
+		}
 		blobs, err := os.ReadDir(filepath.Join(root, fan.Name()))
 		if err != nil {
 			return err
@@ -237,7 +270,8 @@ func (s *Store) each(after digest.Digest, fn func(d digest.Digest, e fs.DirEntry
 		for _, e := range blobs {
 			d, err := digest.ParseHex(e.Name())
 			if err != nil || e.Name()[:2] != fan.Name() || !e.Type().IsRegular() {
-				return code.New(code.StoreCorrupt, "not the name of a blob: %q", e.Name()).In(filepath.Join(root, fan.Name()), "")
+				foreign(notBlob(filepath.Join(root, fan.Name()), e.Name()))
+				continue
 			}
 			if e.Name() <= from {
 				continue
@@ -250,6 +284,10 @@ func (s *Store) each(after digest.Digest, fn func(d digest.Digest, e fs.DirEntry
 	return nil
 }
 
+func notBlob(dir, name string) error {
+	return code.New(code.StoreCorrupt, "not the name of a blob: %q", name).In(dir, "").Do("Move it away: nothing of ours is called so.")
+}
+
 // Usage counts committed blobs and their bytes.
 func (s *Store) Usage() (blobs, bytes int64, err error) {
 	err = s.each(digest.Digest{}, func(_ digest.Digest, e fs.DirEntry) error {
@@ -257,7 +295,7 @@ func (s *Store) Usage() (blobs, bytes int64, err error) {
 			blobs, bytes = blobs+1, bytes+info.Size()
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count store: %w", err)
 	}

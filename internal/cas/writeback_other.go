@@ -4,5 +4,6 @@ package cas
 
 import "os"
 
-// writeback does nothing where we do not know how.
+// writeback and uncache do nothing where we do not know how.
 func writeback(*os.File) {}
+func uncache(*os.File)   {}

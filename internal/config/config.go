@@ -38,7 +38,9 @@ type Config struct {
 	Every        time.Duration // delivery.every: how often a stick arrives
 	Workers      int           // limits.workers: goroutines that compress; 0 is one per core
 	Runs         int           // limits.runs: export runs at a time; 0 is one per two cores
-	Reserve      int64         // store.reserve: bytes of the disk that stay free
+	Reserve      int64         // store.reserve: bytes of the disk that stay free; Auto is a rule
+	Ballast      int64         // store.ballast: bytes given back when the disk is full
+	Scrub        int64         // store.scrub: bytes a day that are proven in the background; 0 is none
 	LogLevel     string        // log.level
 	LogFormat    string        // log.format: auto, json, text
 	LogDays      int           // retention.logDays
@@ -250,6 +252,23 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dd", d/(24*time.Hour))
 	}
 	return d.String()
+}
+
+// Auto is the Reserve of store.reserve: auto. The content store knows the rule.
+const Auto = -1
+
+func parseReserve(s string) (int64, error) {
+	if s == "auto" {
+		return Auto, nil
+	}
+	return units.ParseSize(s)
+}
+
+func reserve(n int64) string {
+	if n == Auto {
+		return "auto"
+	}
+	return size(n)
 }
 
 func size(n int64) string { return strings.ReplaceAll(units.Size(n), " ", "") }

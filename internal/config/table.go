@@ -51,9 +51,19 @@ func settings() []setting {
 			func(c *Config, v string) (err error) { c.Runs, err = parseInt(v, 0, 64); return },
 		},
 		{
-			"store.reserve", "256MiB", "bytes of the disk that loads and imports leave free",
-			func(c *Config) string { return size(c.Reserve) },
-			func(c *Config, v string) (err error) { c.Reserve, err = units.ParseSize(v); return },
+			"store.reserve", "auto", "bytes of the disk that loads and imports leave free; auto is a tenth, or 2GiB where that is less",
+			func(c *Config) string { return reserve(c.Reserve) },
+			func(c *Config, v string) (err error) { c.Reserve, err = parseReserve(v); return },
+		},
+		{
+			"store.ballast", "64MiB", "bytes that are given back when the disk is full, so that pruning goes on; at most a 32nd of the disk",
+			func(c *Config) string { return size(c.Ballast) },
+			func(c *Config, v string) (err error) { c.Ballast, err = units.ParseSize(v); return },
+		},
+		{
+			"store.scrub", "20GiB", "bytes a day that are read again and proven in the background; 0 is none",
+			func(c *Config) string { return size(c.Scrub) },
+			func(c *Config, v string) (err error) { c.Scrub, err = units.ParseSize(v); return },
 		},
 		{
 			"log.level", "info", "debug, info, warn or error",
@@ -119,6 +129,8 @@ type file struct {
 	} `yaml:"limits"`
 	Store struct {
 		Reserve *string `yaml:"reserve"`
+		Ballast *string `yaml:"ballast"`
+		Scrub   *string `yaml:"scrub"`
 	} `yaml:"store"`
 	Log struct {
 		Level  *string `yaml:"level"`
@@ -156,6 +168,8 @@ func (f *file) values() []given {
 		{"limits.workers", f.Limits.Workers},
 		{"limits.runs", f.Limits.Runs},
 		{"store.reserve", f.Store.Reserve},
+		{"store.ballast", f.Store.Ballast},
+		{"store.scrub", f.Store.Scrub},
 		{"log.level", f.Log.Level},
 		{"log.format", f.Log.Format},
 		{"retention.logDays", f.Retention.LogDays},

@@ -20,6 +20,7 @@ import (
 	"sallyport/internal/intake"
 	"sallyport/internal/keyring"
 	"sallyport/internal/layer"
+	"sallyport/internal/lifecycle"
 	"sallyport/internal/load"
 	"sallyport/internal/marks"
 	"sallyport/internal/metrics"
@@ -45,8 +46,11 @@ type Daemon struct {
 	load     *load.Room
 	intake   *intake.Room
 	export   *export.Room
+	care     *lifecycle.Room
 	metrics  *metrics.Set
 	api      *api.API
+	ballast  *ballast
+	cramped  cramped
 
 	began time.Time
 	ready chan struct{}
@@ -117,6 +121,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.cas.SetReserve(d.cfg.Reserve)
+	d.ballast = &ballast{dir: at(dir, "ballast"), fs: fsys, space: d.cas.Space, want: d.cfg.Ballast}
 	d.layers = layer.NewDir(at(dir, "layers"), fsys)
 	if d.keys, err = keyring.Open(dir, fsys); err != nil {
 		return err
@@ -147,13 +152,13 @@ func (d *Daemon) rooms(roots [][]byte) {
 		Self: intake.Self{
 			ID: d.in.ID, Name: d.in.Name, Tenants: d.in.Tenants, Roots: roots, Software: d.deps.Software, Every: int64(d.cfg.Every / time.Second),
 		},
-		DataDir: d.cfg.DataDir, Approvals: d.cfg.Approvals, Expire: d.cfg.Expire, Delivered: d.delivered,
+		DataDir: d.cfg.DataDir, Approvals: d.cfg.Approvals, Expire: d.cfg.Expire, SingleOperator: d.in.SingleOperator, Delivered: d.delivered, Learned: export.Remember,
 	})
 	d.export = export.New(export.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
 		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, Log: d.log,
 		Self:    export.Self{ID: d.in.ID, Name: d.in.Name, Roots: roots, Software: d.deps.Software},
-		DataDir: d.cfg.DataDir, Kinds: []export.Kind{mirror.Full{}, outbound.Site{Papers: d.papers, Told: d.intake.Told}},
+		DataDir: d.cfg.DataDir, Kinds: []export.Kind{mirror.Full{}, mirror.Delta{}, outbound.Site{Papers: d.papers, Told: d.intake.Told}},
 		Workers: d.cfg.Workers, Parallel: d.cfg.Runs, MirrorFile: d.deps.Mirror, Mirror: d.mirrorDigest(),
 		Card: func(ctx context.Context, medium string) error {
 			_, err := d.intake.WriteCard(ctx, medium)
@@ -161,12 +166,17 @@ func (d *Daemon) rooms(roots [][]byte) {
 		},
 		Acks: intake.Acks, Fatal: d.die,
 	})
+	d.care = lifecycle.New(lifecycle.Deps{
+		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
+		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, DataDir: d.cfg.DataDir, Name: d.in.Name, Software: d.deps.Software,
+		Every: d.cfg.Every, Expire: d.cfg.Expire, Single: d.in.SingleOperator,
+	})
 	d.metrics = metrics.New(d.gauges())
 	d.api = api.New(api.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
-		Load: d.load, Intake: d.intake, Export: d.export, Metrics: d.metrics, Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS,
-		Log: d.log, Self: applianceOf(d.in, d.cfg.DataDir, d.deps.Software), Roots: roots, Reserve: d.cfg.Reserve,
-		Ready: d.isReady, Go: d.goDo, Fatal: d.die,
+		Load: d.load, Intake: d.intake, Export: d.export, Care: d.care, Every: d.cfg.Every, Metrics: d.metrics, Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS,
+		Log: d.log, Self: applianceOf(d.in, d.cfg.DataDir, d.deps.Software), Roots: roots,
+		Store: store{d}, Tend: d.tend, Reasons: d.reasons, Ready: d.isReady, Go: d.goDo, Fatal: d.die,
 	})
 }
 

@@ -115,7 +115,7 @@ func foreign(dir string) (names []string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "keys", "pub", "quarantine", "shelf", "backups", "tls", "run", "setup-code"}
+	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "keys", "pub", "quarantine", "waiting", "shelf", "backups", "ballast", "tls", "run", "setup-code"}
 	for _, e := range entries {
 		if !slices.Contains(known, e.Name()) && !strings.HasPrefix(e.Name(), ".tmp-") && e.Name() != "lost+found" {
 			names = append(names, e.Name())

@@ -53,6 +53,7 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 	}
 	d.goDo(func() { d.tick(run) })
 	d.goDo(func() { d.sweeping(run) })
+	d.goDo(func() { d.scrubbing(run) })
 	close(d.ready)
 	d.log.Info("ready", "socket", d.Socket(), "name", d.in.Name, "id", d.in.ID)
 	d.notify(sd.SdNotifyReady)
@@ -72,17 +73,19 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 }
 
 // recover drops what a crash left and takes unfinished runs up again. The same functions do it after a clean stop.
+// A full disk is no reason not to start: the ballast is given back first, and what cannot be written now is written later.
 func (d *Daemon) recover(ctx context.Context) error {
+	d.tend()
 	if err := tidy(d.cfg.DataDir); err != nil {
 		return err
 	}
-	if err := d.intake.Recover(ctx); err != nil {
+	if err := d.bearable(d.intake.Recover(ctx)); err != nil {
 		return err
 	}
-	if err := d.marks.Tick(); err != nil {
+	if err := d.bearable(d.marks.Tick()); err != nil {
 		return err
 	}
-	return d.note(ctx, "daemon.started")
+	return d.bearable(d.note(ctx, "daemon.started"))
 }
 
 // stop ends calls, rooms and listeners. It writes down that the daemon stopped, unless something is broken: the next start
@@ -106,7 +109,7 @@ func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended 
 	default:
 	}
 	if !broken {
-		errs = append(errs, d.marks.Tick(), d.note(context.Background(), "daemon.stopped"))
+		errs = append(errs, d.bearable(d.marks.Tick()), d.bearable(d.note(context.Background(), "daemon.stopped")))
 	}
 	d.log.Info("stopped")
 	return errors.Join(errs...)
@@ -128,6 +131,7 @@ func (d *Daemon) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			d.tend()
 			if err := d.marks.Tick(); err != nil {
 				d.log.Error("marks not raised", "err", err.Error())
 				if code.Has(err, code.FsyncFailed) {

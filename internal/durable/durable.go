@@ -14,6 +14,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ import (
 	"sallyport/internal/code"
 )
 
-// Op is one durable step: its verb ("write", "sync", "rename", "syncdir", "mkdir", "remove", "commit", "point") and subject.
+// Op is one durable step: its verb ("write", "allocate", "sync", "rename", "syncdir", "mkdir", "remove", "commit", "point") and subject.
 type Op struct {
 	Verb string
 	Path string
@@ -36,7 +37,14 @@ const (
 	Do   Verdict = iota // as asked
 	Lose                // not done, and an error
 	Keep                // done, and an error
+	Skip                // not done, and no error: a disk that lies
 )
+
+// failing is where the verdicts begin that stand for an error of the system.
+const failing Verdict = 1000
+
+// Fail is the verdict "not done, and this error".
+func Fail(e syscall.Errno) Verdict { return failing + Verdict(e) }
 
 // ErrInjected is the cause of every error a hook makes.
 var ErrInjected = errors.New("injected fault")
@@ -51,14 +59,18 @@ func WithHook(hook func(Op) Verdict) FS { return FS{hook: hook} }
 
 // Step runs do as one durable step under the hook. It is how other stores (the state database) join the seam.
 func (fs FS) Step(verb, path string, do func() error) error {
-	switch fs.ask(verb, path) {
-	case Lose:
+	switch v := fs.ask(verb, path); {
+	case v == Lose:
 		return wrap(verb, path, ErrInjected)
-	case Keep:
+	case v == Keep:
 		if err := do(); err != nil {
 			return err
 		}
 		return wrap(verb, path, ErrInjected)
+	case v == Skip:
+		return nil
+	case v >= failing:
+		return wrap(verb, path, fmt.Errorf("%w: %w", ErrInjected, syscall.Errno(v-failing)))
 	}
 	return do()
 }
@@ -74,11 +86,11 @@ func (fs FS) ask(verb, path string) Verdict {
 }
 
 func wrap(verb, path string, err error) error {
+	if verb == "sync" || verb == "syncdir" { // whatever the reason: what was to be written may be gone
+		return code.Wrap(code.FsyncFailed, err, "%s", verb).In(path, "")
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return code.Wrap(code.NoSpace, err, "%s", verb).In(path, "")
-	}
-	if verb == "sync" || verb == "syncdir" {
-		return code.Wrap(code.FsyncFailed, err, "%s", verb).In(path, "")
 	}
 	return &os.PathError{Op: verb, Path: path, Err: unpath(err)}
 }
@@ -238,6 +250,17 @@ func (fs FS) SyncTree(path string) error {
 		defer d.Close()
 		if err := syncFS(d); err != nil {
 			return wrap("sync", path, err)
+		}
+		return nil
+	})
+}
+
+// Allocate reserves real blocks for the first size bytes of f and makes f at least that long, so that writing there later
+// needs no free space. It is not synced. Codes no-space; errors.ErrUnsupported where the file system cannot do it.
+func (fs FS) Allocate(f *os.File, size int64) error {
+	return fs.Step("allocate", f.Name(), func() error {
+		if err := allocate(f, size); err != nil {
+			return wrap("allocate", f.Name(), err)
 		}
 		return nil
 	})

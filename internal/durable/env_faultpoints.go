@@ -14,7 +14,9 @@ import (
 // FromEnv reads the faults a test asks for. It exists only under the build tag faultpoints.
 //
 //	SALLYPORT_KILL=name[:n]              end the process (SIGKILL) at the n-th visit of a point, from 1
-//	SALLYPORT_FAULT=verb:n:lose|keep|kill  the n-th durable step of that verb ("*" for any but points)
+//	SALLYPORT_FAULT=verb:n:how            the n-th durable step of that verb ("*" for any but points): lose, keep, kill,
+//	                                      or an error of the system: ENOSPC, EDQUOT, EIO, EROFS
+//	SALLYPORT_LIE=1                       no sync is done, and nobody is told
 //	SALLYPORT_TRACE=file                  append each step to a file, to learn what there is to fail
 func FromEnv(getenv func(string) string) (FS, error) {
 	e := &envHook{}
@@ -40,6 +42,7 @@ func FromEnv(getenv func(string) string) (FS, error) {
 		}
 		e.verb, e.at, e.how = p[0], n, p[2]
 	}
+	e.lie = getenv("SALLYPORT_LIE") != ""
 	e.trace = getenv("SALLYPORT_TRACE")
 	if *e == (envHook{}) {
 		return FS{}, nil
@@ -54,7 +57,11 @@ type envHook struct {
 	verb, how      string
 	at, steps      int
 	trace          string
+	lie            bool
 }
+
+// systems are the errors of the system that can be asked for.
+var systems = map[string]syscall.Errno{"ENOSPC": syscall.ENOSPC, "EDQUOT": syscall.EDQUOT, "EIO": syscall.EIO, "EROFS": syscall.EROFS}
 
 func (e *envHook) hook(op Op) Verdict {
 	e.mu.Lock()
@@ -73,6 +80,9 @@ func (e *envHook) hook(op Op) Verdict {
 		}
 		return Do
 	}
+	if e.lie && (op.Verb == "sync" || op.Verb == "syncdir") {
+		return Skip
+	}
 	if e.verb != "*" && e.verb != op.Verb {
 		return Do
 	}
@@ -84,6 +94,9 @@ func (e *envHook) hook(op Op) Verdict {
 		return Lose
 	case "keep":
 		return Keep
+	}
+	if errno, ok := systems[e.how]; ok {
+		return Fail(errno)
 	}
 	die()
 	return Do

@@ -12,7 +12,8 @@
 // fails is taken out and the others run again, so a function may run more than once and must have no effect outside
 // its Tx (OnCommit is for those). A crash leaves the state before or after a commit, never between. A commit that
 // failed for any reason but a full disk has an unknown outcome: every later Update is refused and Failed is closed, so
-// that the daemon stops and recovers by opening again.
+// that the daemon stops and recovers by opening again. The file is kept a mebibyte longer than its last page by allocated
+// blocks (room.go), so that small commits go on when the disk is full; one that does not fit fails whole, with no-space.
 //
 // A damaged file makes bbolt panic on goroutines of its own. Open therefore first walks every page with plain reads
 // and bounds checks (probe.go), which costs one pass over the branch and leaf pages and cannot fault; a child process
@@ -61,6 +62,9 @@ type DB struct {
 	closed chan struct{} // closed by Close: no new requests
 	done   chan struct{} // closed when the writer has ended
 	once   sync.Once
+
+	file      *os.File // what bbolt works with
+	allocated int64    // bytes of it that have blocks; for the writer alone
 
 	failed  chan struct{} // closed by the writer on a commit of unknown outcome
 	failure error         // set by the writer before failed is closed
@@ -113,14 +117,17 @@ func Open(path string, fsys durable.FS) (*DB, error) {
 	if err := probe(path); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	b, err := openBolt(path)
+	db := &DB{
+		path: path, fs: fsys,
+		queue: make(chan *request), closed: make(chan struct{}), done: make(chan struct{}), failed: make(chan struct{}),
+	}
+	o := options()
+	o.OpenFile = db.opened
+	b, err := openBolt(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	db := &DB{
-		bolt: b, path: path, fs: fsys,
-		queue: make(chan *request), closed: make(chan struct{}), done: make(chan struct{}), failed: make(chan struct{}),
-	}
+	db.bolt = b
 	if err := b.View(db.readMeta); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("open state: %w", err)
@@ -130,13 +137,13 @@ func Open(path string, fsys durable.FS) (*DB, error) {
 }
 
 // openBolt turns what may still go wrong after the probe into an error.
-func openBolt(path string) (b *bolt.DB, err error) {
+func openBolt(path string, o *bolt.Options) (b *bolt.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			b, err = nil, corrupt(path, "", "bbolt: %v", r)
 		}
 	}()
-	b, err = bolt.Open(path, 0o600, options())
+	b, err = bolt.Open(path, 0o600, o)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, code.New(code.Locked, "").In(path, "")

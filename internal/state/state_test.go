@@ -158,7 +158,10 @@ func TestCommitFaults(t *testing.T) {
 				path := create(t)
 				n := 0
 				db := open(t, path, durable.WithHook(func(op durable.Op) durable.Verdict {
-					if n++; op.Verb == "commit" && n == at {
+					if op.Verb != "commit" {
+						return durable.Do
+					}
+					if n++; n == at {
 						return verdict
 					}
 					return durable.Do

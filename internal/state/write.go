@@ -172,7 +172,12 @@ func (tx *Tx) ran() {
 // commit is the commit point of everything.
 func (db *DB) commit(b *bolt.Tx) error {
 	id := b.ID()
-	err := db.fs.Step("commit", db.path, b.Commit)
+	err := db.fs.Step("commit", db.path, func() error {
+		if err := db.grow(b); err != nil {
+			return err
+		}
+		return b.Commit()
+	})
 	if err == nil {
 		return nil
 	}
