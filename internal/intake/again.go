@@ -41,6 +41,9 @@ func (im *imports) again(c candidate) (bool, error) {
 	if err != nil || !known || !covered {
 		return false, err
 	}
+	if c.err != nil {
+		return true, im.recall(c, s) // not whole any more, and nothing of it is needed
+	}
 	o := im.v.gate()
 	o.Progress = func(done, total int64) { im.progress("verify "+s.Name, done, total) }
 	if err := verify.Outer(im.ctx, c.packing, o); err != nil {
@@ -132,8 +135,8 @@ func (r *Room) removeLayers(dropped []feed.Layer) {
 	}
 }
 
-// Recover puts right what a crash left: layers no generation names are removed, quarantine folders without a row too, and
-// the marks are raised to what was committed. Staging is dropped by cas.Open. Run it before the room is used, while
+// Recover puts right what a crash left: layers no generation names are removed, folders of quarantine and of what waits
+// without a row too, and the marks are raised to what was committed. Staging is dropped by cas.Open. Run it before the room is used, while
 // nothing else builds layers.
 func (r *Room) Recover(ctx context.Context) error {
 	var live map[string]bool
@@ -145,6 +148,9 @@ func (r *Room) Recover(ctx context.Context) error {
 		list, err := feed.List(tx, "")
 		for _, f := range list {
 			set.Feeds[f.Ref.Key()] = f.Mark
+			if err := pairsOf(tx, f, &set); err != nil {
+				return err
+			}
 		}
 		return err
 	})
@@ -163,12 +169,21 @@ func (r *Room) Recover(ctx context.Context) error {
 			if m.Generation > 0 {
 				lift(s, key, m)
 			}
+			for _, p := range set.Accepted[key] {
+				s.Accept(key, p)
+			}
 		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("recover imports: %w", err)
 	}
 	if err := r.recoverAnchors(); err != nil {
+		return fmt.Errorf("recover imports: %w", err)
+	}
+	if err := r.recoverTrust(ctx); err != nil {
+		return fmt.Errorf("recover trust: %w", err)
+	}
+	if err := r.sweepWaiting(ctx); err != nil {
 		return fmt.Errorf("recover imports: %w", err)
 	}
 	return r.staleQuarantine()

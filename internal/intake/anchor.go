@@ -7,6 +7,7 @@ import (
 
 	"sallyport/internal/clock"
 	"sallyport/internal/code"
+	"sallyport/internal/feed"
 	"sallyport/internal/marks"
 	"sallyport/internal/state"
 )
@@ -40,11 +41,22 @@ func (im *imports) read(pr *prepared) {
 	}
 }
 
-// keepAnchor notes the anchor of a bundle in the transaction that accepts it.
+// keepAnchor notes the anchor of a bundle in the transaction that accepts it, and that its sender's feeds were as new as
+// they are here at that time: a mirror carries every feed that changed.
 func (im *imports) keepAnchor(tx *state.Tx, pr *prepared) error {
 	a := pr.bundle.Anchor()
 	if a == nil {
 		return nil
+	}
+	at, err := clock.Parse(a.AnchorTime)
+	if err != nil {
+		return fmt.Errorf("anchor of %s: %w", pr.plan.Name, err)
+	}
+	if at.After(pr.now.Trusted) {
+		at = pr.now.Trusted // a jump that two people must confirm first
+	}
+	if err := feed.Vouch(tx, pr.peer.Tenant, pr.peer.ID, at); err != nil {
+		return err
 	}
 	key := anchorKey(pr)
 	old, ok, err := anchors.Get(tx, key)

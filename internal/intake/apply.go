@@ -35,6 +35,14 @@ func (im *imports) approve() ([]approval.Grant, error) {
 		if err != nil || p.Need == 0 {
 			return err
 		}
+		for _, g := range im.carried {
+			if p, err = approval.Approve(tx, d, g, at); err != nil {
+				return err
+			}
+		}
+		if im.q.Approve == "" && !im.q.Yes {
+			return nil // nobody says yes now; those who did while it was parked are enough
+		}
 		if im.q.Lone && len(p.Grants) > 0 && !slices.ContainsFunc(p.Grants, func(g approval.Grant) bool { return g.Person == im.q.Actor }) {
 			return code.New(code.PlanApproval, "root that nobody signed in to start may propose a plan, but is not the second person for plan %s", d)
 		}
@@ -119,33 +127,42 @@ func stands(decision string, err error) error {
 
 // install renames the sealed layers to their names and says what each feed would become.
 func (im *imports) install(pr *prepared) ([]feed.Proposal, error) {
-	m := pr.bundle.Manifest()
 	var list []feed.Proposal
 	for i := range pr.offers {
 		o := &pr.offers[i]
 		if !o.fresh() {
 			continue
 		}
-		file, bytes, err := im.Layers.Install(o.writer, o.meta)
-		o.installed = err == nil
+		p, err := im.proposal(pr, o)
 		if err != nil {
 			return nil, fmt.Errorf("install layer of %s: %w", o.state.Feed, err)
 		}
-		g := feed.Generation{
-			Point: o.point(), Root: o.state.StateRoot, Records: o.state.Records, Counts: o.meta.Counts, Bytes: o.meta.Bytes,
-			Layers:   []feed.Layer{{File: file, Bytes: bytes}},
-			BundleID: pr.bundle.ID(), Manifest: pr.manifest, FeedIndex: i, Signer: pr.bundle.Signer().ID(),
-			GeneratedAt: m.GeneratedAt, AcceptedAt: clock.Format(im.now.Trusted),
-		}
-		if a := pr.bundle.Anchor(); a != nil {
-			g.AnchorTime = a.AnchorTime
-		}
-		for _, s := range o.meta.Shards {
-			g.Layers[0].Shards = append(g.Layers[0].Shards, s.Digest)
-		}
-		list = append(list, feed.Proposal{Ref: o.ref, Generation: g})
+		list = append(list, p)
 	}
 	return list, nil
+}
+
+func (im *imports) proposal(pr *prepared, o *offer) (feed.Proposal, error) {
+	g := feed.Generation{
+		Point: o.point(), Root: o.state.StateRoot, Records: o.state.Records, Counts: o.made.counts, Bytes: o.made.bytes,
+		BundleID: pr.bundle.ID(), Signer: pr.bundle.Signer().ID(), Manifests: o.made.vouchers,
+		GeneratedAt: o.made.since, AcceptedAt: clock.Format(im.now.Trusted),
+	}
+	if a := pr.bundle.Anchor(); a != nil {
+		g.AnchorTime = a.AnchorTime
+	}
+	p := feed.Proposal{Ref: o.ref}
+	for _, l := range o.made.pieces() {
+		if !slices.Contains(o.own, l) {
+			p.Uses = append(p.Uses, l.layer.File)
+		}
+		if err := l.install(im.Layers); err != nil {
+			return p, err
+		}
+		g.Layers = append(g.Layers, l.layer)
+	}
+	p.Generation = g
+	return p, nil
 }
 
 // transact is the commit point of one bundle.
@@ -207,6 +224,8 @@ func (im *imports) book(tx *state.Tx, pr *prepared, acc *accepted, counter int64
 	events := []timeline.Event{im.event("bundle.import.accepted", pr, nil), im.event("bundle.import."+string(acc.decision), pr, acc.outcome.Changes)}
 	if acc.outcome.Changes == nil {
 		events = events[:1]
+	} else if ev, ok := im.applied(pr); ok {
+		events = append(events, ev)
 	}
 	im.doubt(events[0].Attrs)
 	for _, ev := range events {
@@ -247,6 +266,7 @@ func (im *imports) raise(pr *prepared) error {
 		for i := range pr.offers {
 			if o := &pr.offers[i]; o.fresh() {
 				lift(s, o.ref.Key(), marks.Mark{Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot})
+				s.Accept(o.ref.Key(), marks.Pair{Epoch: o.state.Epoch, Generation: o.state.Generation, Bundle: pr.bundle.ID()})
 			}
 		}
 		return nil

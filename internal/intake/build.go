@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sallyport/internal/bundle"
+	"sallyport/internal/code"
 	"sallyport/internal/feed"
 	"sallyport/internal/layer"
 	"sallyport/internal/pack"
@@ -19,7 +20,7 @@ import (
 // maxIndexLine bounds one line of an index: two keys of 1,024 bytes escaped, a path, a digest.
 const maxIndexLine = 64 << 10
 
-// layers builds the layer of every fresh feed and counts what would change.
+// layers builds the layers of every fresh feed and counts what would change.
 func (im *imports) layers(pr *prepared) error {
 	m := pr.bundle.Manifest()
 	for i := range pr.offers {
@@ -27,7 +28,11 @@ func (im *imports) layers(pr *prepared) error {
 		if !o.fresh() {
 			continue
 		}
-		if err := im.layer(pr, o, contentsOf(m, i)); err != nil {
+		build := im.full
+		if !o.whole {
+			build = im.delta
+		}
+		if err := build(pr, o, contentsOf(m, i)); err != nil {
 			return fmt.Errorf("layer of feed %s: %w", o.state.Feed, err)
 		}
 		if err := im.compare(o); err != nil {
@@ -41,6 +46,7 @@ func (im *imports) layers(pr *prepared) error {
 type parts struct {
 	index     string
 	shards    []bundle.Content
+	gone      []bundle.Content // tombstones
 	documents map[string]bundle.Content
 }
 
@@ -55,50 +61,94 @@ func contentsOf(m *bundle.Manifest, n int) parts {
 			p.index = c.Path
 		case bundle.RoleShard:
 			p.shards = append(p.shards, c)
+		case bundle.RoleTombstones:
+			p.gone = append(p.gone, c)
 		case bundle.RoleDocument:
 			p.documents[c.Path] = c
 		}
 	}
-	slices.SortStableFunc(p.shards, func(a, b bundle.Content) int { return strings.Compare(a.Kind, b.Kind) })
+	byKind := func(a, b bundle.Content) int { return strings.Compare(a.Kind, b.Kind) }
+	slices.SortStableFunc(p.shards, byKind)
+	slices.SortStableFunc(p.gone, byKind)
 	return p
 }
 
-// layer builds one layer from the staged index and shards, and seals it under its temporary name.
-func (im *imports) layer(pr *prepared, o *offer, p parts) error {
-	scratch := pr.stage.Path(fmt.Sprintf("sort-%d", o.index))
-	if err := os.MkdirAll(scratch, 0o700); err != nil {
-		return err
-	}
-	w, err := im.Layers.Create(o.ref, scratch)
-	if err != nil {
-		return err
-	}
-	o.writer = w
+// source tells a layer where the bodies of the feed are.
+func (p parts) source(pr *prepared) layer.Source {
 	src := layer.Source{Document: p.document, Open: layer.Opener(pr.stage.Open)}
 	for _, c := range p.shards {
 		src.Shards, src.Paths = append(src.Shards, layer.Shard{Digest: c.Digest, Bytes: c.Bytes, Kind: c.Kind}), append(src.Paths, c.Path)
+	}
+	return src
+}
+
+// create begins a layer of an offer.
+func (im *imports) create(pr *prepared, o *offer, name string) (*piece, error) {
+	scratch := pr.stage.Path(fmt.Sprintf("sort-%d-%s", o.index, name))
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return nil, err
+	}
+	w, err := im.Layers.Create(o.ref, scratch)
+	if err != nil {
+		return nil, err
+	}
+	p := &piece{writer: w}
+	o.own = append(o.own, p)
+	return p, nil
+}
+
+// indexed tells a person how far the index of a feed has come.
+func (im *imports) indexed(o *offer) func(items, bytes int64) {
+	return func(items, _ int64) { im.progress("index "+o.state.Feed, items, o.state.Records) }
+}
+
+// full builds a base from the staged index and shards, and seals it under its temporary name; that computes the state root.
+func (im *imports) full(pr *prepared, o *offer, p parts) error {
+	base, err := im.create(pr, o, "base")
+	if err != nil {
+		return err
+	}
+	for _, c := range p.shards {
 		pr.keep = append(pr.keep, c.Digest)
 	}
 	for _, c := range p.documents {
 		pr.keep = append(pr.keep, c.Digest)
 	}
-	built, err := layer.Build(im.ctx, w, pr.lines(p.index), src, func(items, _ int64) { im.progress("index "+o.state.Feed, items, o.state.Records) })
+	built, err := layer.Build(im.ctx, base.writer, pr.lines(p.index), p.source(pr), im.indexed(o))
 	if err != nil {
 		return err
 	}
 	if err := pr.spent(p.index); err != nil {
 		return err
 	}
-	o.meta = layer.Meta{Feed: o.ref, Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot, Shards: built.Shards, Counts: built.Counts, Bytes: built.Bytes}
-	if err := w.Seal(o.meta); err != nil {
+	if err := base.seal(o.meta(built)); err != nil {
 		return err
 	}
-	st, err := os.Stat(w.Path())
-	if err != nil {
-		return err
+	if built.Records != o.state.Records {
+		return code.New(code.StateRootBad, "another number of records than was signed").In("", "feed "+o.state.Feed).Want(o.state.Records, built.Records)
 	}
-	o.size = st.Size()
+	o.made = o.becomes(pr, built, base, nil)
 	return nil
+}
+
+// meta describes a base of what an offer becomes.
+func (o *offer) meta(b layer.Built) layer.Meta {
+	return layer.Meta{
+		Feed: o.ref, Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot,
+		Shards: b.Shards, Counts: b.Counts, Bytes: b.Bytes,
+	}
+}
+
+// becomes is the generation that an offer makes: its layers, and what vouches for their records beside its own manifest.
+func (o *offer) becomes(pr *prepared, b layer.Built, base, over *piece, vouchers ...feed.Voucher) *stack {
+	s := &stack{
+		point: o.point(), root: o.state.StateRoot, records: b.Records, counts: b.Counts, bytes: b.Bytes,
+		since: pr.bundle.Manifest().GeneratedAt, base: base, over: over,
+	}
+	s.vouchers = append(vouchers, feed.Voucher{
+		Manifest: pr.manifest, FeedIndex: o.index, BundleID: pr.bundle.ID(), Signer: pr.bundle.Signer().ID(),
+	})
+	return s
 }
 
 // spent gives back the space of an index that was read for the last time, unless another content has the same bytes.
@@ -124,123 +174,67 @@ func (p parts) document(at string) (name, mediaType string, ok bool) {
 // lines reads a staged index. It was verified line by line; an error here is the disk's.
 func (pr *prepared) lines(at string) iter.Seq2[bundle.IndexLine, error] {
 	return func(yield func(bundle.IndexLine, error) bool) {
-		b, ok := pr.staged[at]
-		if !ok {
-			return // a feed without records has no index
-		}
-		f, err := pr.stage.Open(b.digest)
-		if err != nil {
-			yield(bundle.IndexLine{}, err)
-			return
-		}
-		defer f.Close()
-		z := pack.NewReader(f)
-		defer z.Close()
-		scan := bufio.NewScanner(z)
-		scan.Buffer(make([]byte, maxIndexLine), maxIndexLine)
-		for scan.Scan() {
-			l, err := bundle.ParseIndexLine(scan.Bytes())
-			if !yield(l, err) || err != nil {
-				return
+		err := pr.eachLine(at, func(b []byte) error {
+			l, err := bundle.ParseIndexLine(b)
+			if err == nil && !yield(l, nil) {
+				err = errStop
 			}
-		}
-		if err := scan.Err(); err != nil {
+			return err
+		})
+		if err != nil && !errors.Is(err, errStop) {
 			yield(bundle.IndexLine{}, fmt.Errorf("read index %s: %w", at, err))
 		}
 	}
 }
 
-// compare counts what the new layer adds, changes, removes and leaves against the active generation: both are walked
-// side by side, in order.
-func (im *imports) compare(o *offer) error {
-	if o.base == nil {
-		o.plan.Added = o.state.Records
+// eachLine inflates a staged file of lines; a content that the bundle does not have has none.
+func (pr *prepared) eachLine(at string, fn func([]byte) error) error {
+	b, ok := pr.staged[at]
+	if !ok || b.bytes == 0 {
 		return nil
 	}
-	old, closeOld, err := o.base()
+	f, err := pr.stage.Open(b.digest)
 	if err != nil {
 		return err
 	}
-	defer closeOld()
-	now, closeNow, err := sealed(o.writer.Path())
-	if err != nil {
-		return err
-	}
-	defer closeNow()
-	return o.merge(old, now)
-}
-
-// sealed opens a layer that has no lasting name yet.
-func sealed(path string) (*layer.View, func(), error) {
-	l, err := layer.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	return layer.NewView(l, nil), func() { l.Close() }, nil
-}
-
-func (o *offer) merge(old, now *layer.View) (err error) {
-	a, stopA := iter.Pull2(walk(old))
-	defer stopA()
-	b, stopB := iter.Pull2(walk(now))
-	defer stopB()
-	x, errX, okX := a()
-	y, errY, okY := b()
-	for okX || okY {
-		if err := errors.Join(errX, errY); err != nil {
+	defer f.Close()
+	z := pack.NewReader(f)
+	defer z.Close()
+	scan := bufio.NewScanner(z)
+	scan.Buffer(make([]byte, maxIndexLine), maxIndexLine)
+	for scan.Scan() {
+		if err := fn(scan.Bytes()); err != nil {
 			return err
 		}
-		c := 0
-		switch {
-		case !okX:
-			c = 1
-		case !okY:
-			c = -1
-		default:
-			c = cmpEntry(x, y)
-		}
-		switch {
-		case c < 0:
-			o.plan.Removed++
-		case c > 0:
-			o.plan.Added++
-		case x.Digest != y.Digest:
-			o.plan.Changed++
-		default:
-			o.plan.Unchanged++
-		}
-		if c <= 0 {
-			x, errX, okX = a()
-		}
-		if c >= 0 {
-			y, errY, okY = b()
-		}
 	}
-	return nil
-}
-
-func cmpEntry(x, y layer.Item) int {
-	if c := strings.Compare(x.Kind, y.Kind); c != 0 {
-		return c
-	}
-	return strings.Compare(x.Key, y.Key)
+	return scan.Err()
 }
 
 var errStop = errors.New("stop")
 
-// walk is a view's records as a sequence.
-func walk(v *layer.View) iter.Seq2[layer.Item, error] {
-	return func(yield func(layer.Item, error) bool) {
-		err := v.All(func(it layer.Item) error {
-			if !yield(it, nil) {
-				return errStop
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errStop) {
-			yield(layer.Item{}, err)
-		}
+// compare counts what the new generation adds, changes, removes and leaves against the active one.
+func (im *imports) compare(o *offer) error {
+	if o.current == nil {
+		o.plan.Added = o.state.Records
+		return nil
 	}
+	old, closeOld, err := o.current.open(im.Layers)
+	if err != nil {
+		return err
+	}
+	defer closeOld()
+	now, closeNow, err := o.made.open(im.Layers)
+	if err != nil {
+		return err
+	}
+	defer closeNow()
+	d, err := layer.Compare(old, now)
+	if err != nil {
+		return err
+	}
+	o.plan.Added, o.plan.Changed, o.plan.Removed = d.Added, d.Changed, d.Removed
+	o.plan.Unchanged = o.state.Records - d.Added - d.Changed
+	return nil
 }
 
 // view opens a held generation.

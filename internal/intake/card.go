@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/bundle"
 	"sallyport/internal/clock"
 	"sallyport/internal/digest"
+	"sallyport/internal/keyring"
 	"sallyport/internal/marks"
 	"sallyport/internal/media"
 	"sallyport/internal/root"
@@ -26,11 +27,11 @@ const cardLife = 400 * 24 * time.Hour
 
 // Card is our own card as people compare it. Nothing is signed and no counter is used up.
 func (r *Room) Card(ctx context.Context) (CardInfo, error) {
-	own, err := chain(r.Self.Roots)
+	own, _, err := r.own()
 	if err != nil {
-		return CardInfo{}, fmt.Errorf("own card: %w", err)
+		return CardInfo{}, err
 	}
-	c, err := r.card(own, r.Marks.Now())
+	c, _, err := r.card(own, r.Marks.Now())
 	if err != nil {
 		return CardInfo{}, err
 	}
@@ -42,7 +43,7 @@ func (r *Room) Card(ctx context.Context) (CardInfo, error) {
 // and flushes the medium. The card comes last: a reader that finds it finds its root too. A path inside the data directory is
 // refused.
 func (r *Room) WriteCard(ctx context.Context, path string) (CardInfo, error) {
-	own, err := chain(r.Self.Roots)
+	own, envelopes, err := r.own()
 	if err != nil {
 		return CardInfo{}, fmt.Errorf("write card: %w", err)
 	}
@@ -62,7 +63,7 @@ func (r *Room) WriteCard(ctx context.Context, path string) (CardInfo, error) {
 		return CardInfo{}, err
 	}
 	info := cardInfo(c, own)
-	for i, e := range r.Self.Roots {
+	for i, e := range envelopes {
 		if err := m.WriteRoot(r.FS, own.ID(), int64(i+1), e); err != nil {
 			return info, err
 		}
@@ -94,16 +95,12 @@ var ownCard = state.Table[[]byte]{Name: "own-card"}
 // signCard gives the last card while it is fresh and says what a new one would, else a new one with the next counter.
 func (r *Room) signCard(ctx context.Context, own *root.Trusted) (*bundle.Card, []byte, error) {
 	now := r.Marks.Now()
-	c, err := r.card(own, now)
+	c, keys, err := r.card(own, now)
 	if err != nil {
 		return nil, nil, err
 	}
-	if last, envelope, ok := r.lastCard(); ok && sameCard(*last, *c) && issued(now).Sub(issuedAt(last)).Abs() < cardFresh {
+	if last, envelope, ok := r.lastCard(); ok && sameCard(*last, *c) && last.Counter == r.Marks.Get().Counters[marks.CounterKey("own-card", r.Self.ID)] && issued(now).Sub(issuedAt(last)).Abs() < cardFresh {
 		return last, envelope, nil
-	}
-	key, err := r.Keys.Appliance()
-	if err != nil {
-		return nil, nil, err
 	}
 	if c.Counter, err = r.Marks.Issue("own-card", r.Self.ID); err != nil {
 		return nil, nil, fmt.Errorf("sign card: %w", err)
@@ -112,7 +109,7 @@ func (r *Room) signCard(ctx context.Context, own *root.Trusted) (*bundle.Card, [
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign card: %w", err)
 	}
-	envelope, err := attest.Sign(attest.TypeCard, payload, key)
+	envelope, err := attest.Sign(attest.TypeCard, payload, keys...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign card: %w", err)
 	}
@@ -131,11 +128,16 @@ func (r *Room) lastCard() (c *bundle.Card, envelope []byte, ok bool) {
 	if err != nil || !ok {
 		return nil, nil, false
 	}
+	return parseCard(envelope)
+}
+
+// parseCard reads a card that was verified when it was stored.
+func parseCard(envelope []byte) (*bundle.Card, []byte, bool) {
 	claim, err := attest.Inspect(envelope)
 	if err != nil {
 		return nil, nil, false
 	}
-	c, err = bundle.ParseCard(claim.Payload)
+	c, err := bundle.ParseCard(claim.Payload)
 	return c, envelope, err == nil
 }
 
@@ -155,19 +157,20 @@ func issuedAt(c *bundle.Card) time.Time {
 	return at
 }
 
-func (r *Room) card(own *root.Trusted, now marks.Reading) (*bundle.Card, error) {
-	key, err := r.Keys.Appliance()
+// card is what a card would say now, and the keys that sign it: the appliance key in use, and those before it that our root
+// still lets speak, so that whoever knows one of them knows the card.
+func (r *Room) card(own *root.Trusted, now marks.Reading) (*bundle.Card, []*attest.Signer, error) {
+	keys, err := r.applianceKeys(own, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	recipient, err := r.Keys.Recipient()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	at, k := issued(now), key.Public()
-	return &bundle.Card{
+	at := issued(now)
+	c := &bundle.Card{
 		Appliance: r.self(),
-		Keys:      []bundle.CardKey{{KeyID: k.ID(), Alg: k.Alg(), Public: base64.StdEncoding.EncodeToString(k.DER())}},
 		Recipient: recipient.String(),
 		RootID:    own.ID(),
 		Reads:     bundle.Reads{BundleVersion: 1, TrivyDBSchemas: []int64{}, Software: r.Self.Software},
@@ -175,7 +178,37 @@ func (r *Room) card(own *root.Trusted, now marks.Reading) (*bundle.Card, error) 
 		Counter:   1,
 		IssuedAt:  clock.Format(at),
 		NotAfter:  clock.Format(at.Add(cardLife)),
-	}, nil
+	}
+	for _, s := range keys {
+		k := s.Public()
+		c.Keys = append(c.Keys, bundle.CardKey{KeyID: k.ID(), Alg: k.Alg(), Public: base64.StdEncoding.EncodeToString(k.DER())})
+	}
+	return c, keys, nil
+}
+
+// maxCardKeys bounds the keys on our card: the one in use and those it followed.
+const maxCardKeys = 8
+
+// applianceKeys are the appliance keys we can sign with and our root lets speak, the one in use first.
+func (r *Room) applianceKeys(own *root.Trusted, now marks.Reading) ([]*attest.Signer, error) {
+	key, err := r.Keys.Appliance()
+	if err != nil {
+		return nil, err
+	}
+	keys := []*attest.Signer{key}
+	for _, k := range own.Keys(root.RoleAppliance, "", r.Self.ID, now.Trusted) {
+		if k.ID() == key.Public().ID() || len(keys) == maxCardKeys {
+			continue
+		}
+		old, err := r.Keys.Old(keyring.ApplianceKey, k)
+		if err != nil {
+			return nil, err
+		}
+		if old != nil {
+			keys = append(keys, old)
+		}
+	}
+	return keys, nil
 }
 
 func (r *Room) self() bundle.Appliance { return bundle.Appliance{ID: r.Self.ID, Name: r.Self.Name} }

@@ -52,10 +52,38 @@ func newTemplate(t *testing.T) *template {
 		f[1].Documents[fmt.Sprintf("urn:uuid:33333333-3333-4333-8333-33333333333%d", gen)] = `{"bomFormat":"CycloneDX","specVersion":"1.6"}`
 		return f
 	}
-	if _, err := s.Import(context.Background(), Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: both(1, 20)}), Yes: true, Actor: "uid:1001"}, nil); err != nil {
-		t.Fatal(err)
+	return s.template(w, forge.Plan{From: w.Hub, To: to, Feeds: both(1, 20)}, forge.Plan{From: w.Hub, To: to, Feeds: both(2, 25)})
+}
+
+// newDeltaTemplate has a delta on its stick: of one feed so much changes that it gets a new base, of the other an overlay.
+func newDeltaTemplate(t *testing.T) *template {
+	w := world(t, 22)
+	s := newSite(t, "site", "acme")
+	s.meetHub(w.Hub)
+	to := []*forge.Appliance{s.forged()}
+	old, sboms := advisories(t, 0, 20), forge.Records{}
+	for i := range 6 {
+		sboms = sboms.With("sbom", fmt.Sprint("urn:", i), fmt.Sprintf(`{"bomFormat":"CycloneDX","specVersion":"1.%d"}`, i))
 	}
-	tpl := &template{s: s, w: w, stick: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: both(2, 25)})}
+	now := old
+	for i := range 10 {
+		key, body := advisory(i, 2)
+		now = now.With("advisory", key, body)
+	}
+	full := forge.Plan{From: w.Hub, To: to, Feeds: []forge.Feed{{Name: "osv-go", Epoch: 1, Generation: 1, Records: old}, {Name: "sboms", Epoch: 1, Generation: 1, Records: sboms}}}
+	delta := forge.Plan{From: w.Hub, To: to, Feeds: []forge.Feed{
+		{Name: "osv-go", Epoch: 1, Generation: 2, Records: now, Bases: []forge.Base{{Generation: 1, Records: old}}},
+		{Name: "sboms", Epoch: 1, Generation: 2, Records: sboms.With("sbom", "urn:0", ""), Bases: []forge.Base{{Generation: 1, Records: sboms}}},
+	}}
+	return s.template(w, full, delta)
+}
+
+// template imports the first bundle, and keeps the second for later.
+func (s *site) template(w *forge.World, first, second forge.Plan) *template {
+	s.t.Helper()
+	_, err := s.Import(context.Background(), Request{Path: s.stick(first), Yes: true, Actor: "uid:1001"}, nil)
+	s.must(err)
+	tpl := &template{s: s, w: w, stick: s.stick(second)}
 	s.close()
 	return tpl
 }
@@ -114,6 +142,9 @@ func (tpl *template) check(t *testing.T, c *site, acknowledged bool, what string
 			t.Errorf("%s: layer: %v", what, err)
 			continue
 		}
+		if sum, err := v.Sum(context.Background()); err != nil || sum.Root != g.Root {
+			t.Errorf("%s: generation %d: root %s, %v", what, g.Generation, sum.Root, err)
+		}
 		v.Close()
 	}
 	if m, _ := c.Marks.Feed(refKey(c, tpl.w.Hub, "osv-go")); (m != marks.Mark{Epoch: 1, Generation: a.Generation, Root: a.Root}) {
@@ -145,8 +176,12 @@ func refKey(c *site, hub *forge.Appliance, name string) string {
 
 // TestFaults fails each durable step of an import, lost and kept, alone and with everything after it: a seeded share of
 // them, all with SALLYPORT_CRASH=all.
-func TestFaults(t *testing.T) {
-	tpl := newTemplate(t)
+func TestFaults(t *testing.T) { newTemplate(t).faults(t) }
+
+// TestDeltaFaults does the same to a delta.
+func TestDeltaFaults(t *testing.T) { newDeltaTemplate(t).faults(t) }
+
+func (tpl *template) faults(t *testing.T) {
 	total := tpl.run(t, fault{})
 	t.Logf("%d durable steps", total)
 	var all []fault

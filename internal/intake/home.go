@@ -241,6 +241,11 @@ func (im *imports) takePaper(tx *state.Tx, name, id, tenant string, p homePaper)
 		if peerNow, err = im.learn(tx, name, p); err != nil {
 			return false, err
 		}
+		if im.Learned != nil {
+			if err := im.Learned(tx, name); err != nil {
+				return false, err
+			}
+		}
 	}
 	if p.receipt == nil || im.Delivered == nil {
 		return true, nil

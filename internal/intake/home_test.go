@@ -12,6 +12,7 @@ import (
 	"sallyport/internal/digest"
 	"sallyport/internal/forge"
 	"sallyport/internal/ident"
+	"sallyport/internal/layer"
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
 )
@@ -208,11 +209,15 @@ func (s *site) keyAt(hub *forge.Appliance, name string, n int) (key string) {
 	v, err := s.view(g)
 	s.must(err)
 	defer v.Close()
-	for it := range walk(v) {
+	s.must(v.All(func(it layer.Item) error {
 		if n--; n < 0 {
-			return it.Key
+			key = it.Key
+			return layer.ErrStop
 		}
+		return nil
+	}))
+	if key == "" {
+		s.t.Fatal("too few records")
 	}
-	s.t.Fatal("too few records")
-	return ""
+	return key
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	"sallyport/internal/approval"
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
 	"sallyport/internal/ident"
 	"sallyport/internal/marks"
+	"sallyport/internal/media"
 )
 
 // The kinds of bundles this room knows.
@@ -30,6 +32,10 @@ type imports struct {
 	doubts   []TrustChange            // of the transaction that is running
 	now      marks.Reading            // of the bundle that is being accepted: the visit's, or later by the bundle's own anchor
 	used     bool                     // the approval was used up by the first bundle applied
+	late     []belated                // deltas whose base may still come in with this plan
+	rows     []WaitingRow             // what waited here when the import began
+	opens    []*media.Medium          // folders of what waits here
+	carried  []approval.Grant         // given to every new bundle of the plan while it was parked
 }
 
 // Import takes in what is on a medium for this appliance: outbound bundles at once, mirrors after their plan is approved
@@ -52,7 +58,11 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 	defer v.medium.Close()
 	im := &imports{Room: r, ctx: ctx, q: q, v: v, now: v.time, progress: progress, pending: map[ident.FeedRef]*offer{}}
 	defer im.drop()
-	if err := im.run(); err != nil {
+	err = im.run()
+	if lerr := im.leave(); err == nil {
+		err = lerr
+	}
+	if err != nil {
 		return im.res, err
 	}
 	return im.res, im.verdict()
@@ -69,11 +79,22 @@ func (im *imports) run() error {
 			return err
 		}
 	}
-	for _, c := range im.v.ours {
+	list, err := im.candidates()
+	if err != nil {
+		return err
+	}
+	if err := im.approveParked(); err != nil {
+		return err
+	}
+	for _, c := range list {
 		if err := im.take(c); err != nil {
 			return err
 		}
 	}
+	if err := im.belated(); err != nil {
+		return err
+	}
+	im.versions()
 	im.makePlan()
 	if err := im.decide(); err != nil {
 		return err
@@ -107,19 +128,42 @@ func (im *imports) take(c candidate) error {
 	if err != nil || done {
 		return im.settle(c, nil, err)
 	}
+	if c.err != nil {
+		return im.wait(c, nil)
+	}
+	return im.enter(c)
+}
+
+// enter sends a whole bundle through the gate.
+func (im *imports) enter(c candidate) error {
 	switch kind := c.packing.Label().Kind; kind {
 	case kindOutbound:
-		return im.settle(c, nil, im.home(c))
+		return im.unless(c, nil, im.home(c))
 	case kindMirror:
 		pr, err := im.prepare(c)
 		if err != nil {
-			return im.settle(c, pr, err)
+			return im.unless(c, pr, err)
 		}
 		im.ready = append(im.ready, pr)
 		return nil
 	default:
 		return im.settle(c, nil, code.New(code.ReaderTooOld, "this version does not take in bundles of kind %.20q", kind).In(c.dir, "kind"))
 	}
+}
+
+// unless keeps what another day can put right, and settles everything else.
+func (im *imports) unless(c candidate, pr *prepared, err error) error {
+	switch {
+	case err == nil || im.ctx.Err() != nil:
+	case isCode(err, code.VolumeMissing, code.VolumeDamaged, code.MediumRead) && !c.again && !c.parked():
+		return im.wait(c, err)
+	case code.Of(err) == code.BaseMissing:
+		im.late = append(im.late, belated{c, len(im.ready)})
+		return nil
+	case c.parked() && code.Of(err) == code.Rollback:
+		return im.overtaken(*c.row)
+	}
+	return im.settle(c, pr, err)
 }
 
 // settle makes a refusal of an error that is the bundle's fault, and gives back every other.
@@ -132,6 +176,10 @@ func (im *imports) settle(c candidate, pr *prepared, err error) error {
 	}
 	if !ofBundle(err) {
 		return err
+	}
+	if c.row != nil && len(c.sources) == 0 && code.Of(err) == code.MediumRead {
+		im.Log.Error("a bundle that waits here cannot be read", "bundle", c.row.Name, "err", err) // our disk, not a medium
+		return nil
 	}
 	return im.refuse(c, pr, err)
 }
@@ -146,7 +194,7 @@ func ofBundle(err error) bool {
 		case code.Integrity, code.Trust, code.Monotonic, code.Stale, code.Decrypt, code.Base, code.Usage:
 			return true
 		}
-		return c == code.VolumeMissing || c == code.LabelMissing || c == code.MediumRead || c == code.Missing
+		return c == code.WaitingFull || c == code.VolumeMissing || c == code.LabelMissing || c == code.MediumRead || c == code.Missing
 	}
 }
 
@@ -155,14 +203,18 @@ func (im *imports) decide() error {
 	if len(im.ready) == 0 || im.q.PlanOnly {
 		return nil
 	}
+	silent, err := im.q.Approve == "" && !im.q.Yes, error(nil)
+	if im.carried, err = im.parkedGrants(); err != nil {
+		return err
+	}
 	if !im.res.Plan.Nothing() {
 		if im.q.Approve != "" && im.q.Approve != im.res.Plan.Digest {
 			return code.New(code.PlanChanged, "").Want(fmt.Sprintf("%.80q", im.q.Approve), im.res.Plan.Digest)
 		}
-		if im.q.Approve == "" && !im.q.Yes && im.Approvals > 0 {
+		if silent && im.Approvals > 0 && (len(im.carried) < im.Approvals || im.special() > 0) {
 			return nil
 		}
-		if im.q.Approve == "" && !im.q.Yes && im.special() > 0 {
+		if silent && im.special() > 0 {
 			return nil
 		}
 	}
@@ -203,6 +255,9 @@ func (im *imports) drop() {
 	for _, pr := range im.ready {
 		pr.drop()
 	}
+	for _, m := range im.opens {
+		m.Close()
+	}
 }
 
 // verdict sums up: the sentence for people and the error for scripts.
@@ -210,7 +265,7 @@ func (im *imports) verdict() error {
 	im.outcomes()
 	im.unlisted()
 	im.res.Sentence = im.sentence()
-	var first error
+	var first, later error
 	good := false
 	for _, o := range im.res.Outcomes {
 		switch o.Decision {
@@ -219,15 +274,23 @@ func (im *imports) verdict() error {
 				first = o.Err
 			}
 		case Skipped:
+		case Waits, Parked:
+			if later == nil {
+				later = o.Err
+			}
+			good = true
 		default:
 			good = true
 		}
 	}
 	if good && isCode(first, code.Rollback, code.LabelMissing) {
-		return nil // an old bundle or half a copy beside a good one: nothing to do about it here
+		return later // an old bundle or half a copy beside a good one: nothing to do about it here
 	}
 	if first == nil && !good {
 		return im.nothing()
+	}
+	if first == nil {
+		return later
 	}
 	return first
 }
@@ -250,7 +313,7 @@ func (im *imports) outcomes() {
 func (im *imports) unlisted() {
 	for _, c := range im.v.ours {
 		for i := range im.res.Outcomes {
-			if o := &im.res.Outcomes[i]; o.Dir == c.dir {
+			if o := &im.res.Outcomes[i]; o.Dir == c.dir && c.packing != nil {
 				for _, name := range c.packing.Unlisted() {
 					o.Unlisted = append(o.Unlisted, clean(name))
 				}

@@ -39,6 +39,8 @@ const (
 	Applied       Decision = "applied" // an outbound bundle was taken in
 	Refused       Decision = "refused"
 	Quarantined   Decision = "quarantined"
+	Parked        Decision = "parked"  // kept whole: a delta to a state that is not held here yet
+	Waits         Decision = "waiting" // its good volumes are kept, the others are named; never in a receipt
 	Skipped       Decision = "skipped" // for someone else, or a copy that was not finished
 )
 
@@ -59,6 +61,8 @@ type FeedPlan struct {
 	Removed    int64    `json:"removed"`
 	Unchanged  int64    `json:"unchanged"`
 	Records    int64    `json:"records"`
+	Refresh    bool     `json:"refresh,omitempty"` // the bundle carries every record: a full, or a delta that resets the baseline
+	Base       int64    `json:"base,omitempty"`    // the generation that a delta is applied to
 }
 
 // BundlePlan is the part of a plan about one bundle.
@@ -101,7 +105,16 @@ type Outcome struct {
 	Receipt    string     `json:"receipt,omitempty"`    // R-nnnn
 	Spoken     string     `json:"spoken,omitempty"`     // six words to read over the telephone, where no receipt may leave
 	Unlisted   []string   `json:"unlisted,omitempty"`   // files beside the volumes that are not part of this bundle; foreign
+	Volumes    []Volume   `json:"volumes,omitempty"`    // of one that waits: every volume that is not here
 	Err        error      `json:"-"`
+}
+
+// Volume is one volume of a bundle that could not be taken in today.
+type Volume struct {
+	N      int64  `json:"n"`
+	Code   string `json:"code"` // volume-missing, volume-damaged, medium-read
+	Reason string `json:"reason"`
+	At     int64  `json:"at,omitempty"` // of a read error: the byte in the volume
 }
 
 // TrustChange is a change of trust seen on the medium, or a reason for doubt; an import never applies one.

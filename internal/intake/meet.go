@@ -298,7 +298,7 @@ func (s *stranger) peer(how, actor string, now marks.Reading) peer.Peer {
 func recordCard(p *peer.Peer, c *bundle.Card, envelope []byte) {
 	p.Card, p.Recipient, p.Every = envelope, c.Recipient, c.Delivery.EverySeconds
 	p.Reads = peer.Reads{BundleVersion: c.Reads.BundleVersion, TrivyDBSchemas: c.Reads.TrivyDBSchemas, Software: c.Reads.Software}
-	p.KeyIDs = nil
+	p.KeyIDs, p.Unheard = nil, false
 	for _, k := range c.Keys {
 		p.KeyIDs = append(p.KeyIDs, k.KeyID)
 	}

@@ -9,7 +9,6 @@ import (
 	"sallyport/internal/digest"
 	"sallyport/internal/feed"
 	"sallyport/internal/ident"
-	"sallyport/internal/layer"
 	"sallyport/internal/marks"
 	"sallyport/internal/state"
 	"sallyport/internal/verify"
@@ -36,17 +35,30 @@ type offer struct {
 	index   int
 	verdict feed.Verdict
 	active  feed.Point
-	root    digest.Digest // of the active generation; zero: none
-	since   string        // when its origin made the active generation
-	records int64         // of the active generation
+	current *stack // the active generation, as it will be when this offer's turn comes; nil: none
 	pinned  bool
-	base    func() (*layer.View, func(), error) // opens the active generation and tells how to close it; nil: none
+	before  *offer // of the same feed, applied first by this import; nil: none
 
-	writer    *layer.Writer
-	meta      layer.Meta
-	size      int64 // of the layer file
-	installed bool  // under its lasting name
-	plan      FeedPlan
+	whole bool     // the bundle carries every record: a full, or a delta that resets the baseline
+	from  *stack   // what a delta is applied to
+	made  *stack   // what the feed becomes; nil while it is not built
+	own   []*piece // the layers that were built for it; made may have others too
+	plan  FeedPlan
+}
+
+// drop removes the layers that were built and have no lasting name.
+func (o *offer) drop() {
+	for _, p := range o.own {
+		p.drop()
+	}
+}
+
+// size is what the layers that were built take on the disk.
+func (o *offer) size() (n int64) {
+	for _, p := range o.own {
+		n += p.size
+	}
+	return n
 }
 
 // fresh tells whether the feed's contents are new here.
@@ -55,7 +67,7 @@ func (o *offer) fresh() bool {
 }
 
 // shrinks tells whether more than a fifth of the feed would go.
-func (o *offer) shrinks() bool { return o.plan.Removed*5 > o.records && o.records > 0 }
+func (o *offer) shrinks() bool { return o.current != nil && o.plan.Removed*5 > o.current.records }
 
 func (o *offer) point() feed.Point {
 	return feed.Point{Epoch: o.state.Epoch, Generation: o.state.Generation}
@@ -117,6 +129,7 @@ func (im *imports) open(pr *prepared) (err error) {
 	o.Sink = pr.sink
 	o.Progress = func(done, total int64) { im.progress("verify "+pr.label.Name, done, total) }
 	pr.judge = func(ref ident.FeedRef, f bundle.FeedState) (offer, error) { return im.judge(pr, ref, f) }
+	pr.base, pr.merging = im.base, im.merging
 	if pr.bundle, err = verify.Open(im.ctx, pr.packing, o); err != nil {
 		return err
 	}
@@ -137,9 +150,13 @@ func (im *imports) open(pr *prepared) (err error) {
 
 // judge compares one offered feed with the ledger, the marks file and what this import is about to apply.
 func (im *imports) judge(pr *prepared, ref ident.FeedRef, f bundle.FeedState) (o offer, err error) {
-	o = offer{ref: ref, state: f, index: len(pr.offers)}
-	if before := im.pending[ref]; before != nil {
-		return o, o.after(before)
+	o = offer{ref: ref, state: f, index: len(pr.offers), before: im.pending[ref]}
+	if o.before != nil {
+		err := o.after()
+		if o.verdict == feed.SiteAhead && im.holds(&o) {
+			o.verdict, err = feed.AlreadyHeld, nil
+		}
+		return o, err
 	}
 	err = im.State.View(func(tx *state.Tx) error {
 		var mark *marks.Mark
@@ -149,20 +166,42 @@ func (im *imports) judge(pr *prepared, ref ident.FeedRef, f bundle.FeedState) (o
 		if o.verdict, err = feed.Judge(tx, ref, mark, o.point(), f.StateRoot); err != nil {
 			return err
 		}
+		if err := im.acceptedBefore(tx, pr, &o); err != nil {
+			return err
+		}
 		if mark == nil && o.verdict == feed.New && f.Generation > feed.MaxJump {
 			o.verdict = feed.FastForward // without a mark, generation 0 is where we stand
 		}
-		return im.standing(tx, &o)
+		return o.standing(tx)
 	})
 	if err != nil {
 		return o, fmt.Errorf("judge feed %s: %w", f.Feed, err)
 	}
-	pr.since = o.since
+	if o.current != nil {
+		pr.since = o.current.since
+	}
 	return o, o.refusal()
 }
 
+// holds tells whether an offer older than one that comes first is held here, or will be by then: a hub whose clock went back
+// dates its newest bundle before the others.
+func (im *imports) holds(o *offer) (held bool) {
+	for b := o.before; b != nil && !held; b = b.before {
+		held = b.point() == o.point() && b.state.StateRoot == o.state.StateRoot
+	}
+	if held {
+		return true
+	}
+	err := im.State.View(func(tx *state.Tx) error {
+		v, err := feed.Judge(tx, o.ref, nil, o.point(), o.state.StateRoot)
+		held = v == feed.AlreadyHeld || v == feed.AlreadyActive
+		return err
+	})
+	return err == nil && held
+}
+
 // standing reads what is active now.
-func (im *imports) standing(tx *state.Tx, o *offer) error {
+func (o *offer) standing(tx *state.Tx) error {
 	f, ok, err := feed.Get(tx, o.ref)
 	if err != nil || !ok {
 		return err
@@ -172,21 +211,16 @@ func (im *imports) standing(tx *state.Tx, o *offer) error {
 	if err != nil || !ok {
 		return err
 	}
-	o.active, o.root, o.records = g.Point, g.Root, g.Records
-	o.since = g.GeneratedAt
-	o.base = func() (*layer.View, func(), error) {
-		v, err := im.view(g)
-		return v, func() { v.Close() }, err
-	}
+	o.active, o.current = g.Point, stackOf(g)
 	return nil
 }
 
 // after judges an offer against one that this import applies first.
-func (o *offer) after(b *offer) error {
-	o.active, o.root, o.records, o.pinned = b.point(), b.state.StateRoot, b.state.Records, b.pinned
-	o.base = func() (*layer.View, func(), error) { return sealed(b.writer.Path()) }
+func (o *offer) after() error {
+	b := o.before
+	o.active, o.current, o.pinned = b.point(), b.made, b.pinned
 	if b.pinned {
-		o.active, o.root, o.records, o.base = b.active, b.root, b.records, b.base
+		o.active, o.current = b.active, b.current
 	}
 	switch p := o.point(); {
 	case p == b.point() && o.state.StateRoot == b.state.StateRoot:
@@ -254,7 +288,7 @@ func (im *imports) describe(pr *prepared) {
 		o := &pr.offers[i]
 		o.describe(pr.peer.Name)
 		pr.plan.Feeds = append(pr.plan.Feeds, o.plan)
-		pr.plan.Space += o.size
+		pr.plan.Space += o.size()
 		if rank[o.plan.Decision] > rank[pr.plan.Decision] {
 			pr.plan.Decision = o.plan.Decision
 		}
@@ -262,7 +296,7 @@ func (im *imports) describe(pr *prepared) {
 		case o.verdict == feed.FastForward:
 			pr.plan.NeedsApproval = fmt.Sprintf("generation %d of %s is more than %d above the highest accepted here: two people must say yes", o.state.Generation, o.state.Feed, feed.MaxJump)
 		case o.shrinks():
-			pr.plan.NeedsApproval = fmt.Sprintf("%d of %d records of %s would be removed", o.plan.Removed, o.records, o.state.Feed)
+			pr.plan.NeedsApproval = fmt.Sprintf("%d of %d records of %s would be removed", o.plan.Removed, o.current.records, o.state.Feed)
 		}
 	}
 	for _, b := range pr.staged {
@@ -278,8 +312,12 @@ func (o *offer) describe(origin string) {
 	p.Feed, p.Origin, p.OriginName, p.Tenant = o.state.Feed, o.state.Origin, origin, o.ref.Tenant
 	p.Epoch, p.Generation, p.Before, p.Records = o.state.Epoch, o.state.Generation, o.active.Generation, o.state.Records
 	p.AfterRoot = o.state.StateRoot.String()
-	if !o.root.IsZero() {
-		p.BeforeRoot = o.root.String()
+	if o.current != nil {
+		p.BeforeRoot = o.current.root.String()
+	}
+	p.Refresh = o.whole
+	if o.from != nil {
+		p.Base = o.from.point.Generation
 	}
 	switch {
 	case !o.fresh() && o.verdict == feed.AlreadyHeld:

@@ -159,38 +159,86 @@ func (r *Room) rehash(ctx context.Context, d digest.Digest) error {
 	}
 }
 
-// proveManifest verifies the stored manifest's signature again and finds shard or document in it.
+// proveManifest finds the manifest that names the record's shard or document, verifies its signature again, and demands that
+// the newest one gives the generation its state root. Of a generation made by deltas the two may differ: the full, or an
+// earlier delta, vouches for a record that has not changed since.
 func (r *Room) proveManifest(p *Proof, g feed.Generation, from peer.Peer) error {
 	t, err := chain(from.Roots)
 	if err != nil {
 		return err
 	}
-	envelope, err := r.CAS.ReadAll(g.Manifest, maxEnvelope)
+	list := g.Vouchers()
+	for i := len(list) - 1; i >= 0; i-- {
+		newest := i == len(list)-1
+		v, m, err := r.vouched(list[i], t, p.Feed, newest, g.Root)
+		if err != nil {
+			return err
+		}
+		at := m.names(p)
+		if newest && len(list) > 1 {
+			p.checked("state: %s gives generation %d the state root %s", m.ExportID, g.Generation, g.Root)
+		}
+		if at < 0 {
+			continue
+		}
+		p.Path, p.Manifest, p.Bundle = m.Contents[at].Path, v.PayloadDigest(), m.ExportID
+		p.checked("manifest: %s names it as %s, in feed %s with state root %s", m.ExportID, p.Path, p.Feed.Name, m.state().StateRoot)
+		p.signer(v.Keys()[0], t, m.Manifest, r.Marks.Now().Trusted)
+		return nil
+	}
+	return code.New(code.StoreCorrupt, "no stored manifest names what the layer points to").In("feed "+p.Feed.Name, "").Want(p.content(), "nothing")
+}
+
+// content is the digest of what a manifest must name for the record: the shard of a line, or the document itself.
+func (p *Proof) content() digest.Digest {
+	if p.Line != nil {
+		return p.Shard
+	}
+	return p.Digest
+}
+
+// vouching is a manifest and the feed that it speaks of here.
+type vouching struct {
+	*bundle.Manifest
+	feed int
+}
+
+func (m vouching) state() *bundle.FeedState { return &m.Feeds[m.feed] }
+
+// names finds the content of a record in a manifest, or -1.
+func (m vouching) names(p *Proof) int {
+	role := bundle.RoleDocument
+	if p.Line != nil {
+		role = bundle.RoleShard
+	}
+	want := p.content()
+	return slices.IndexFunc(m.Contents, func(c bundle.Content) bool {
+		return c.Digest == want && c.Role == role && c.Kind == p.Kind && c.Feed != nil && *c.Feed == int64(m.feed)
+	})
+}
+
+// vouched reads one of a generation's manifests and verifies it again. The newest must give the generation its state root.
+func (r *Room) vouched(w feed.Voucher, t *root.Trusted, ref ident.FeedRef, newest bool, stateRoot digest.Digest) (*attest.Verified, vouching, error) {
+	envelope, err := r.CAS.ReadAll(w.Manifest, maxEnvelope)
 	if err != nil {
-		return err
+		return nil, vouching{}, err
 	}
 	v, err := attest.Verify(envelope, attest.Policy{Types: []string{attest.TypeManifest}, Keys: t.All()})
 	if err != nil {
-		return err
+		return nil, vouching{}, err
 	}
 	m, err := bundle.ParseManifest(v.Payload())
 	if err != nil {
-		return err
+		return nil, vouching{}, err
 	}
-	want := p.Digest
-	if p.Line != nil {
-		want = p.Shard
+	if w.FeedIndex < 0 || w.FeedIndex >= len(m.Feeds) {
+		return nil, vouching{}, code.New(code.StoreCorrupt, "the stored manifest has no such feed").In(m.ExportID, "").Want(w.FeedIndex, len(m.Feeds))
 	}
-	i := slices.IndexFunc(m.Contents, func(c bundle.Content) bool {
-		return c.Digest == want && c.Feed != nil && *c.Feed == int64(g.FeedIndex) && (c.Role == bundle.RoleShard || c.Role == bundle.RoleDocument)
-	})
-	if i < 0 || g.FeedIndex >= len(m.Feeds) || m.Feeds[g.FeedIndex].StateRoot != g.Root {
-		return code.New(code.StoreCorrupt, "the stored manifest does not name what the layer points to").In(m.ExportID, "").Want(want, "nothing")
+	f := m.Feeds[w.FeedIndex]
+	if f.Feed != ref.Name || f.Origin != ref.Origin || newest && f.StateRoot != stateRoot {
+		return nil, vouching{}, code.New(code.StoreCorrupt, "the stored manifest speaks of another feed or state").In(m.ExportID, "").Want(stateRoot, f.StateRoot)
 	}
-	p.Path, p.Manifest, p.Bundle = m.Contents[i].Path, v.PayloadDigest(), m.ExportID
-	p.checked("manifest: %s names it as %s, in feed %s with state root %s", m.ExportID, p.Path, m.Feeds[g.FeedIndex].Feed, g.Root)
-	p.signer(v.Keys()[0], t, m, r.Marks.Now().Trusted)
-	return nil
+	return v, vouching{m, w.FeedIndex}, nil
 }
 
 func (p *Proof) signer(k *attest.Key, t *root.Trusted, m *bundle.Manifest, now time.Time) {

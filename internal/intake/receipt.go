@@ -160,6 +160,9 @@ func (im *imports) remember(tx *state.Tx, pr *prepared, counter int64) error {
 		o := &pr.offers[i]
 		s.Feeds = append(s.Feeds, seenFeed{Ref: o.ref, Epoch: o.state.Epoch, Generation: o.state.Generation, Root: o.state.StateRoot})
 	}
+	if err := forget(tx, s.BundleID); err != nil {
+		return err
+	}
 	return seen.Put(tx, pr.packing.ID().Hex(), s)
 }
 
@@ -265,6 +268,9 @@ func (r *Room) inventory(tx *state.Tx, p peer.Peer) (*bundle.Inventory, error) {
 		v.Feeds = append(v.Feeds, line)
 	}
 	slices.SortFunc(v.Feeds, func(a, b bundle.InventoryFeed) int { return strings.Compare(a.Feed, b.Feed) })
+	if v.Wanted, err = r.wanted(tx, p.ID); err != nil {
+		return nil, err
+	}
 	last, err := timeline.LastSeen(tx, p.ID)
 	if err == nil && last != nil {
 		v.LogSeen = &bundle.Head{Size: int64(last.Head.Size), Root: last.Head.Root}
@@ -332,7 +338,7 @@ func (r *Room) visitPeer(tx *state.Tx, p peer.Peer) (VisitPeer, error) {
 		if err != nil {
 			return v, err
 		}
-		if ok && !p.Knows(f.Ref.Name, g.Root) {
+		if ok && (!p.Knows(f.Ref.Name, g.Root) || p.Lags(f.Ref.Name, g.Epoch)) {
 			v.Behind = append(v.Behind, f.Ref.Name)
 		}
 	}

@@ -54,7 +54,7 @@ var quarantine = state.Table[QuarantineRow]{Name: "intake.quarantine"}
 func (im *imports) refuse(c candidate, pr *prepared, why error) error {
 	o := Outcome{Dir: c.dir, Decision: Refused, Code: string(code.Of(why)), Reason: clean(why.Error()), Next: code.NextStep(why), Err: why}
 	row := QuarantineRow{Tenant: im.tenantOf(c, pr), At: clock.Format(im.v.time.Trusted), Code: o.Code, Reason: o.Reason}
-	label, _ := im.v.labelFile(c.dir)
+	label, _ := labelFile(im.fsysOf(c), c.dir)
 	if len(label) > 0 {
 		row.Label = digest.Of(label).String()
 	}
@@ -73,7 +73,7 @@ func (im *imports) refuse(c candidate, pr *prepared, why error) error {
 			return fmt.Errorf("quarantine %q: %w", c.dir, err)
 		}
 	}
-	if err := im.refused(&o, &row, c.dir); err != nil {
+	if err := im.refused(&o, &row, c); err != nil {
 		return fmt.Errorf("refuse %q: %w", c.dir, err)
 	}
 	o.Quarantine = row.Number
@@ -178,7 +178,7 @@ func (im *imports) keptBefore(row *QuarantineRow) (old QuarantineRow, ok bool, e
 }
 
 // refused is the transaction of a refusal: its number when it is kept, and its one event.
-func (im *imports) refused(o *Outcome, row *QuarantineRow, dir string) error {
+func (im *imports) refused(o *Outcome, row *QuarantineRow, c candidate) error {
 	var evicted []QuarantineRow
 	number := row.Number
 	err := im.State.Update(im.ctx, func(tx *state.Tx) (err error) {
@@ -190,7 +190,7 @@ func (im *imports) refused(o *Outcome, row *QuarantineRow, dir string) error {
 		}
 		subject := "bundle/" + o.Plan.Name
 		if o.Plan.Name == "" {
-			subject = "medium/" + clean(dir)
+			subject = "medium/" + clean(c.dir)
 		}
 		attrs := map[string]string{"code": o.Code, "reason": o.Reason}
 		for k, v := range map[string]string{"bundleId": o.Plan.BundleID, "labelId": o.Plan.LabelID, "quarantine": row.Number} {
@@ -198,11 +198,22 @@ func (im *imports) refused(o *Outcome, row *QuarantineRow, dir string) error {
 				attrs[k] = v
 			}
 		}
-		_, err = im.Timeline.Append(tx, timeline.Event{Type: "bundle.import.refused", Tenant: row.Tenant, Actor: im.q.Actor, Subject: subject, Attrs: attrs})
-		return err
+		if c.row != nil {
+			if err := waiting.Delete(tx, c.row.Label); err != nil {
+				return err
+			}
+		}
+		ev := timeline.Event{Type: "bundle.import.refused", Tenant: row.Tenant, Actor: im.q.Actor, Subject: subject, Attrs: attrs}
+		if _, err = im.Timeline.Append(tx, ev); err != nil {
+			return err
+		}
+		return im.applyFailed(tx, ev, o.Err)
 	})
 	if err != nil {
 		return err
+	}
+	if c.row != nil && row.Number != "" {
+		im.evidence(c.row.Label, *row)
 	}
 	for _, q := range evicted {
 		if err := os.RemoveAll(filepath.Join(im.quarantineDir(), q.Dir)); err != nil {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"io"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -20,12 +21,12 @@ type Self struct {
 	ID       string
 	Name     string
 	Tenants  []string // ours
-	Roots    [][]byte // envelopes of our own trust root, version 1 first
+	Roots    [][]byte // envelopes of our own trust root, version 1 first; versions made since are read when they are needed
 	Software string   // version of this program, "1.0.0"
 	Every    int64    // seconds between two sticks, as told at init
 }
 
-// Deps is what the room works with. All fields but Log and Delivered are needed.
+// Deps is what the room works with. All fields but Log, Delivered and Learned are needed.
 type Deps struct {
 	State    *state.DB
 	CAS      *cas.Store
@@ -42,14 +43,19 @@ type Deps struct {
 	// Approvals is how many people must say yes to an import: 0, 1 or 2 (`approvals.import`).
 	Approvals int
 	Expire    time.Duration // of an approval (`approvals.expire`); 0 is 7 days
+	// SingleOperator lets one person change trust; it stands in each event about it (`init --single-operator`).
+	SingleOperator bool
 	// Delivered is told of each receipt taken in, in the transaction that records it. It must be idempotent.
 	Delivered func(*state.Tx, Delivery) error
+	// Learned is told when a peer's paper changed what it is known to hold, in the same transaction; nil: nobody is.
+	Learned func(tx *state.Tx, peer string) error
 }
 
 // Room takes things in. It does one import at a time. Safe for concurrent use.
 type Room struct {
 	Deps
-	one chan struct{} // holds one token: the right to import
+	one     chan struct{}     // holds one token: the right to import
+	through func(fs.FS) fs.FS // every medium is read through it: faults in tests
 }
 
 // New makes the room. Nothing is read or written; call Recover before the first import.
@@ -60,7 +66,7 @@ func New(d Deps) *Room {
 	if d.Expire == 0 {
 		d.Expire = 7 * 24 * time.Hour
 	}
-	r := &Room{Deps: d, one: make(chan struct{}, 1)}
+	r := &Room{Deps: d, one: make(chan struct{}, 1), through: func(f fs.FS) fs.FS { return f }}
 	r.one <- struct{}{}
 	return r
 }

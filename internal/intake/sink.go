@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/cas"
@@ -18,11 +17,13 @@ import (
 // sink takes the contents of one bundle from the gate into a staging area of the content store, and refuses as soon as
 // the manifest is known what cannot be accepted. Nothing it holds is visible to anyone.
 type sink struct {
-	room   *Room
-	circle *circle
-	label  *bundle.Label
-	judge  func(ident.FeedRef, bundle.FeedState) (offer, error)
-	stage  *cas.Stage
+	room    *Room
+	circle  *circle
+	label   *bundle.Label
+	judge   func(ident.FeedRef, bundle.FeedState) (offer, error)
+	base    func(*bundle.Manifest, *offer) error // finds what a delta is applied to
+	merging func(*bundle.Manifest, *offer) int64 // bytes
+	stage   *cas.Stage
 
 	peer    peer.Peer
 	offers  []offer         // by position in the manifest's feeds
@@ -61,11 +62,13 @@ func (s *sink) Begin(b *verify.Bundle) (err error) {
 	if m.Tenant != s.peer.TheirTenant {
 		return code.New(code.WrongTenant, "").In(m.ExportID, "tenant").Want(s.peer.TheirTenant, m.Tenant)
 	}
-	if m.Delta != nil {
-		return code.New(code.ReaderTooOld, "this version takes in full bundles only").In(m.ExportID, "delta").Do("Ask for a full.")
-	}
 	if err := s.judgeFeeds(m); err != nil {
 		return err
+	}
+	for i := range s.offers { // after the marks of all feeds: what is old or forked is never a missing base
+		if err := s.base(m, &s.offers[i]); err != nil {
+			return err
+		}
 	}
 	return s.reserve(m)
 }
@@ -93,6 +96,9 @@ func (s *sink) reserve(m *bundle.Manifest) error {
 		}
 	}
 	s.space = need + indexed/layerShare
+	for i := range s.offers {
+		s.space += s.merging(m, &s.offers[i])
+	}
 	if s.space <= s.label.Bytes {
 		return nil
 	}
@@ -109,7 +115,7 @@ func (s *sink) wanted(c bundle.Content) bool {
 	switch c.Role {
 	case bundle.RoleReceipt, bundle.RoleInventory:
 		return s.label.Kind == kindOutbound
-	case bundle.RoleShard, bundle.RoleIndex, bundle.RoleDocument:
+	case bundle.RoleShard, bundle.RoleIndex, bundle.RoleDocument, bundle.RoleTombstones:
 		return c.Feed != nil && int(*c.Feed) < len(s.offers) && s.offers[*c.Feed].fresh()
 	}
 	return false
@@ -176,12 +182,7 @@ func (s *sink) drop() {
 		s.stage.Discard()
 	}
 	for i := range s.offers {
-		if w := s.offers[i].writer; w != nil {
-			w.Abort()
-			if !s.offers[i].installed {
-				os.Remove(w.Path())
-			}
-		}
+		s.offers[i].drop()
 	}
 	for _, f := range s.release {
 		f()

@@ -23,12 +23,16 @@ type circle struct {
 	dare   []seal.DareKey
 	time   marks.Reading
 	floor  map[string]int64 // counters of the marks file: a restored backup forgets its own
+	marked map[string]int64 // root versions of the marks file, by root id
 	selfID string
 }
 
 // circle reads peers, roots, keys and the time of one operation.
 func (r *Room) circle() (*circle, error) {
-	c := &circle{peers: map[digest.Digest]peer.Peer{}, roots: map[digest.Digest]*root.Trusted{}, time: r.Marks.Now(), floor: r.Marks.Get().Counters, selfID: r.Self.ID}
+	set := r.Marks.Get()
+	c := &circle{
+		peers: map[digest.Digest]peer.Peer{}, roots: map[digest.Digest]*root.Trusted{}, time: r.Marks.Now(), floor: set.Counters, marked: set.Roots, selfID: r.Self.ID,
+	}
 	err := r.State.View(func(tx *state.Tx) error {
 		list, err := peer.List(tx)
 		if err != nil {
@@ -46,8 +50,8 @@ func (r *Room) circle() (*circle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read peers: %w", err)
 	}
-	if c.own, err = chain(r.Self.Roots); err != nil {
-		return nil, fmt.Errorf("own trust root: %w", err)
+	if c.own, _, err = r.own(); err != nil {
+		return nil, err
 	}
 	if c.ids, err = r.Keys.Identities(); err != nil {
 		return nil, err
@@ -56,6 +60,19 @@ func (r *Room) circle() (*circle, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// own is our own trust root at its newest version, and all its envelopes. They are read each time: a new version counts at once.
+func (r *Room) own() (*root.Trusted, [][]byte, error) {
+	envelopes, err := r.Keys.Roots(r.Self.Roots)
+	if err != nil {
+		return nil, nil, fmt.Errorf("own trust root: %w", err)
+	}
+	t, err := chain(envelopes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("own trust root: %w", err)
+	}
+	return t, envelopes, nil
 }
 
 // chain accepts the envelopes of one trust root, version 1 first. They were accepted before, so dates are not judged again.
@@ -73,11 +90,14 @@ func chain(envelopes [][]byte) (*root.Trusted, error) {
 	return t, err
 }
 
-// gate are the options for papers and bundles of peers.
+// gate are the options for papers and bundles of peers. A root that is older than the newest ever accepted, as after a restored
+// backup, vouches for nothing: it may name keys that were revoked since.
 func (c *circle) gate() verify.Options {
 	o := verify.Options{Identities: c.ids, Dare: c.dare, Now: c.time.Trusted, Audience: c.selfID}
 	for _, t := range c.roots {
-		o.Trust.Roots = append(o.Trust.Roots, t)
+		if t.Version() >= c.marked[t.ID().String()] {
+			o.Trust.Roots = append(o.Trust.Roots, t)
+		}
 	}
 	return o
 }

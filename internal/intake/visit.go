@@ -14,7 +14,6 @@ import (
 	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
-	"sallyport/internal/digest"
 	"sallyport/internal/marks"
 	"sallyport/internal/media"
 	"sallyport/internal/peer"
@@ -62,11 +61,18 @@ type visit struct {
 type candidate struct {
 	dir     string
 	packing *verify.Packing
-	err     error
+	err     error             // why it is broken; beside a packing: volumes of it are missing or have another size
+	fsys    fs.FS             // where dir is, when that is not the medium
+	sources []*verify.Packing // its directories on the medium, where it was joined from several places
+	row     *WaitingRow       // what waits here under its label id
+	again   bool              // its volumes were gone through one by one already
 }
 
 // look opens a medium and sorts what lies on it. Labels are checked; nothing behind them is read.
 func (r *Room) look(ctx context.Context, at string) (*visit, error) {
+	if err := media.Outside(at, r.DataDir); code.Of(err) == code.BadUsage {
+		return nil, err
+	}
 	c, err := r.circle()
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func (r *Room) look(ctx context.Context, at string) (*visit, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &visit{circle: c, medium: m, fsys: m.FS(), seen: map[string]bool{}}
+	v := &visit{circle: c, medium: m, fsys: r.through(m.FS()), seen: map[string]bool{}}
 	if err := v.sort(ctx); err != nil {
 		m.Close()
 		return nil, err
@@ -88,7 +94,7 @@ func (v *visit) sort(ctx context.Context) (err error) {
 		return err
 	}
 	if v.found.Empty() {
-		return code.New(code.MediumEmpty, "").In(v.medium.Path(), "")
+		return v.medium.Nothing()
 	}
 	for _, dir := range v.found.Unfinished {
 		v.broken = append(v.broken, candidate{dir: dir, err: code.New(code.LabelMissing, "").In(dir, "").Want("a label", "none")})
@@ -113,7 +119,7 @@ func (v *visit) bundle(ctx context.Context, dir string) {
 	switch {
 	case err != nil && v.forOthers(dir, err):
 		v.others = append(v.others, c)
-	case err != nil:
+	case err != nil && p == nil:
 		v.broken = append(v.broken, c)
 	case v.forUs(p):
 		v.meet(p.Root())
@@ -170,21 +176,21 @@ func (v *visit) peek(dir string) *bundle.Label {
 }
 
 // labelFile reads the bytes of the label in a directory, at most 1 MiB.
-func (v *visit) labelFile(dir string) ([]byte, error) {
-	list, err := fs.ReadDir(v.fsys, dir)
+func labelFile(fsys fs.FS, dir string) ([]byte, error) {
+	list, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range list {
 		if name := strings.ToLower(e.Name()); strings.HasSuffix(name, ".label.json") && !strings.HasPrefix(name, "._") && e.Type().IsRegular() {
-			return readPaper(v.fsys, path.Join(dir, e.Name()))
+			return readPaper(fsys, path.Join(dir, e.Name()))
 		}
 	}
 	return nil, code.New(code.LabelMissing, "").In(dir, "")
 }
 
 func (v *visit) claim(dir string) (*attest.Claim, error) {
-	b, err := v.labelFile(dir)
+	b, err := labelFile(v.fsys, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -221,32 +227,30 @@ func (v *visit) papers() {
 			v.cardOf(p, c, envelope)
 		}
 	}
-	for id, t := range v.roots {
-		v.successors(id, t)
-	}
+	v.changes()
 }
 
-// cardOf judges the card of a known peer.
+// cardOf judges the card of a known peer: one that is only newer is noted, one that changes keys or root is a change of trust
+// and not judged here.
 func (v *visit) cardOf(p peer.Peer, c *bundle.Card, envelope []byte) {
-	change := TrustChange{Peer: p.Name, What: "card", Old: p.Recipient, New: c.Recipient}
-	if c.RootID != p.RootID {
-		change.Old, change.New, change.Sentence = p.RootID.Hex(), c.RootID.Hex(), trustChanged(p.Name)
-		v.trust = append(v.trust, change)
+	if c.RootID != p.RootID || c.Recipient != p.Recipient || !sameKeys(c, p) {
 		return
 	}
 	_, err := verify.Document(envelope, v.only(v.roots[p.RootID]))
 	switch {
 	case err != nil:
-		change.Sentence = fmt.Sprintf("The card of %s on this medium was left alone: %s", p.Name, clean(err.Error()))
-	case c.Counter <= max(p.Counters["card"], v.floor[marks.CounterKey("card", p.ID)]):
-		return // seen before, or an older one: the newer one stays
-	case c.Recipient != p.Recipient || !sameKeys(c, p):
-		change.Sentence = fmt.Sprintf("%s has changed its keys: a change of trust, waiting for a person; bundles are still sealed to the old ones.", p.Name)
-	default:
+		v.trust = append(v.trust, TrustChange{
+			Peer: p.Name, What: "card", Old: p.Recipient, New: c.Recipient,
+			Sentence: fmt.Sprintf("The card of %s on this medium was left alone: %s", p.Name, clean(err.Error())),
+		})
+	case c.Counter > v.lastCard(p) || p.Unheard && c.Counter == v.lastCard(p): // after a restore the same one is heard again
 		v.cards = append(v.cards, newerCard{p, c, envelope})
-		return
 	}
-	v.trust = append(v.trust, change)
+}
+
+// lastCard is the counter of the newest card that was ever taken in from a peer.
+func (v *visit) lastCard(p peer.Peer) int64 {
+	return max(p.Counters["card"], v.floor[marks.CounterKey("card", p.ID)])
 }
 
 func sameKeys(c *bundle.Card, p peer.Peer) bool {
@@ -273,28 +277,6 @@ func (r *Room) recordCard(ctx context.Context, n newerCard) error {
 		key := marks.CounterKey("card", n.peer.ID)
 		m.Counters[key] = max(m.Counters[key], n.card.Counter)
 		return nil
-	})
-}
-
-// successors reports newer versions of a known root that lie on the medium.
-func (v *visit) successors(id digest.Digest, t *root.Trusted) {
-	var docs [][]byte
-	for _, file := range v.found.Roots {
-		if len(docs) == maxRoots || !strings.Contains(strings.ToLower(path.Base(file)), id.Short()) {
-			continue
-		}
-		if b, err := readPaper(v.fsys, file); err == nil {
-			docs = append(docs, b)
-		}
-	}
-	next, _ := follow(t, docs)
-	if next.Version() == t.Version() {
-		return
-	}
-	p := v.peers[id]
-	v.trust = append(v.trust, TrustChange{
-		Peer: p.Name, What: "root", Old: fmt.Sprint(t.Version()), New: fmt.Sprint(next.Version()),
-		Sentence: fmt.Sprintf("A newer trust root of %s is on this medium (version %d, here %d): a change of trust, waiting for a person. Nothing of it was applied.", p.Name, next.Version(), t.Version()),
 	})
 }
 

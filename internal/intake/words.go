@@ -210,23 +210,43 @@ func (im *imports) sentence() string {
 		}
 		return fmt.Sprintf("This stick has %s for this site: %s, %s. Already verified. Review and import.",
 			plural(n[Planned], "bundle", "bundles"), changes(added, changed, removed), units.Size(im.res.Plan.Bytes))
-	case n[Activated]+n[Held]+n[Applied]+n[Refused] == 0 && n[AlreadyActive]+n[AlreadyHeld] > 0:
-		return nothingNew
 	}
-	if doing := n[Activated] + n[Held] + n[Applied] + n[Refused]; doing == 1 {
-		for _, o := range im.res.Outcomes {
-			if o.Decision == Activated || o.Decision == Held || o.Decision == Applied || o.Decision == Refused {
-				return o.Sentence
-			}
+	if o := im.nothingBut(); o != nil {
+		return o.Sentence
+	}
+	var doing []Outcome
+	for _, o := range im.res.Outcomes {
+		if o.Decision != AlreadyActive && o.Decision != AlreadyHeld && o.Decision != Skipped {
+			doing = append(doing, o)
 		}
 	}
+	if len(doing) == 1 {
+		return doing[0].Sentence
+	}
 	var parts []string
-	for _, d := range []Decision{Activated, Held, Applied, AlreadyActive, AlreadyHeld, Refused, Skipped} {
+	for _, d := range []Decision{Activated, Held, Applied, Parked, Waits, AlreadyActive, AlreadyHeld, Refused, Skipped} {
 		if n[d] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[d], d))
 		}
 	}
 	return strings.Join(parts, ", ") + "."
+}
+
+// nothingBut is the newest of the bundles that this site has already, when there is nothing else for it on the stick but older
+// ones; else nil.
+func (im *imports) nothingBut() (newest *Outcome) {
+	for i := range im.res.Outcomes {
+		switch o := &im.res.Outcomes[i]; {
+		case o.Decision == AlreadyActive || o.Decision == AlreadyHeld:
+			if newest == nil || o.Receipt >= newest.Receipt {
+				newest = o
+			}
+		case o.Decision == Skipped, o.Decision == Refused && o.Code == string(code.Rollback):
+		default:
+			return nil
+		}
+	}
+	return newest
 }
 
 // clean makes a text that may hold foreign bytes fit for a log, a terminal and an event.

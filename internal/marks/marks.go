@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,17 +41,28 @@ func (m Mark) Less(o Mark) bool {
 // Set is everything that is kept. Feeds is keyed by FeedRef.Key(), Roots by the text of the root id, Anchors by keyid,
 // Counters by CounterKey.
 type Set struct {
-	Instance   string           `json:"instance"`
-	Feeds      map[string]Mark  `json:"feeds"`
-	Roots      map[string]int64 `json:"roots"`
-	Anchors    map[string]int64 `json:"anchors"`
-	Counters   map[string]int64 `json:"counters"`
-	Trusted    time.Time        `json:"trustedTime"` // the high-water mark of time
-	Source     string           `json:"source"`      // where Trusted came from: build, anchor, operator
-	AnchorTime time.Time        `json:"anchorTime,omitzero"`
-	Jumped     int64            `json:"jumpedSeconds"` // by anchors, in sum, since the last one a person confirmed
-	TimeEpoch  int64            `json:"timeEpoch"`
+	Instance   string            `json:"instance"`
+	Feeds      map[string]Mark   `json:"feeds"`
+	Roots      map[string]int64  `json:"roots"`
+	Anchors    map[string]int64  `json:"anchors"`
+	Counters   map[string]int64  `json:"counters"`
+	Accepted   map[string][]Pair `json:"accepted,omitempty"` // by FeedRef.Key(): the last of them, ascending
+	Trusted    time.Time         `json:"trustedTime"`        // the high-water mark of time
+	Source     string            `json:"source"`             // where Trusted came from: build, anchor, operator
+	AnchorTime time.Time         `json:"anchorTime,omitzero"`
+	Jumped     int64             `json:"jumpedSeconds"` // by anchors, in sum, since the last one a person confirmed
+	TimeEpoch  int64             `json:"timeEpoch"`
 }
+
+// Pair is a generation of a foreign feed that was accepted, and the bundle that brought it.
+type Pair struct {
+	Epoch      int64         `json:"epoch"`
+	Generation int64         `json:"generation"`
+	Bundle     digest.Digest `json:"bundle"`
+}
+
+// MaxPairs is how many are kept of each feed.
+const MaxPairs = 64
 
 // CounterKey names a counter. what is card, receipt or inventory for things taken in from the appliance id who, and
 // own-card, own-receipt, own-inventory, own-anchor for things given out (who: the addressee, "" for all).
@@ -117,6 +129,7 @@ func (s *Set) fill() {
 func (s Set) clone() Set {
 	s.Feeds, s.Roots = maps.Clone(s.Feeds), maps.Clone(s.Roots)
 	s.Anchors, s.Counters = maps.Clone(s.Anchors), maps.Clone(s.Counters)
+	s.Accepted = maps.Clone(s.Accepted)
 	return s
 }
 
@@ -202,6 +215,7 @@ func merge(old, next Set) (merged Set, rose bool, err error) {
 			}
 		}
 	}
+	rose = mergePairs(&merged, next) || rose
 	return merged, mergeTime(&merged, next) || rose, nil
 }
 
@@ -234,3 +248,6 @@ func (m *Marks) Issue(what, who string) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// Own tells whether a counter, by its CounterKey, counts what is given out here.
+func Own(key string) bool { return strings.HasPrefix(key, "own-") }

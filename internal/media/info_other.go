@@ -11,7 +11,7 @@ import (
 // Media are written by the daemon, which runs on Linux; elsewhere a medium can only be read.
 const noBlock = 0
 
-type mount struct{ device string }
+type mount struct{ device, point string }
 
 func mountOf(string) (mount, error) { return mount{}, nil }
 

@@ -56,7 +56,7 @@ func Open(path string) (*Medium, error) {
 		return nil, code.Wrap(code.MediumRead, err, "open medium").In(path, "")
 	}
 	if !st.IsDir() {
-		return nil, code.New(code.BadUsage, "a medium is a directory").In(path, "").Want("directory", st.Mode().Type())
+		return nil, Refuse(path, st)
 	}
 	root, err := os.OpenRoot(abs)
 	if err != nil {

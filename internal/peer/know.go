@@ -56,7 +56,7 @@ func Know(tx *state.Tx, name string, at time.Time, views []FeedView, wanted []Wa
 		if wanted != nil {
 			p.Wanted = wanted
 		}
-		p.LastContact = clock.Format(at)
+		p.LastContact, p.Unheard = clock.Format(at), false
 		return nil
 	})
 }
@@ -78,4 +78,29 @@ func union(newer, older []Held) []Held {
 func (p Peer) Knows(feed string, root digest.Digest) bool {
 	v, ok := p.Views[feed]
 	return ok && (v.Active.Root == root || slices.ContainsFunc(v.Held, func(h Held) bool { return h.Root == root }))
+}
+
+// Lags tells whether the peer was last heard of in an epoch before the given one: whatever it holds, it has to be given the
+// states of this one, because this appliance was restored since.
+func (p Peer) Lags(feed string, epoch int64) bool {
+	v, ok := p.Views[feed]
+	return ok && v.Mark.Generation > 0 && v.Mark.Epoch < epoch
+}
+
+// Holds lists the states of one of our feeds that the peer is known to hold, each once, newest first.
+func (p Peer) Holds(feed string) []Held {
+	v, ok := p.Views[feed]
+	if !ok {
+		return nil
+	}
+	var all []Held
+	for _, h := range append([]Held{v.Mark, v.Active}, v.Held...) {
+		if !h.Root.IsZero() && !slices.Contains(all, h) {
+			all = append(all, h)
+		}
+	}
+	slices.SortFunc(all, func(a, b Held) int {
+		return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), cmp.Compare(b.Generation, a.Generation))
+	})
+	return all
 }

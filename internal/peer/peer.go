@@ -96,6 +96,7 @@ type Peer struct {
 	Wanted      []Wanted            `json:"wanted,omitempty"`
 	Log         *LogHead            `json:"log,omitempty"` // last head of OUR log that it reported
 	LastReceipt string              `json:"lastReceipt,omitempty"`
+	Unheard     bool                `json:"unheard,omitempty"` // this appliance was restored, and nothing of the peer was read since
 	LastContact string              `json:"lastContact,omitempty"`
 	CreatedAt   string              `json:"createdAt"`
 }

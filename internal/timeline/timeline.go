@@ -21,6 +21,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -216,6 +217,11 @@ func (l *Log) Number(tx *state.Tx) (int64, error) {
 
 // Begin opens the next log, as a restore must; its first entry names the last head of the one before.
 func (l *Log) Begin(tx *state.Tx, actor string) (number int64, err error) {
+	return l.BeginAs(tx, actor, nil)
+}
+
+// BeginAs is Begin with more to say in that first entry; its own three attributes (log, size, root) stand.
+func (l *Log) BeginAs(tx *state.Tx, actor string, more map[string]string) (number int64, err error) {
 	last, err := l.current(tx)
 	if err != nil {
 		return 0, fmt.Errorf("begin log: %w", err)
@@ -225,10 +231,10 @@ func (l *Log) Begin(tx *state.Tx, actor string) (number int64, err error) {
 		return 0, fmt.Errorf("begin log: %w", err)
 	}
 	in := info{Number: last.Number + 1, Start: last.Start + uint64(last.Size)}
-	_, err = l.append(tx, in, Event{Type: "backup.restored", Actor: actor, Subject: Origin(l.appliance, in.Number), Attrs: map[string]string{
-		"log": fmt.Sprint(last.Number), "size": fmt.Sprint(h.Size), "root": h.Root.String(),
-	}})
-	if err != nil {
+	attrs := map[string]string{}
+	maps.Copy(attrs, more)
+	attrs["log"], attrs["size"], attrs["root"] = fmt.Sprint(last.Number), fmt.Sprint(h.Size), h.Root.String()
+	if _, err = l.append(tx, in, Event{Type: "backup.restored", Actor: actor, Subject: Origin(l.appliance, in.Number), Attrs: attrs}); err != nil {
 		return 0, fmt.Errorf("begin log: %w", err)
 	}
 	return in.Number, nil

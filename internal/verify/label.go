@@ -57,6 +57,12 @@ func (p *Packing) Unlisted() []string { return p.unlisted }
 // Dir is where the bundle lies in its file system.
 func (p *Packing) Dir() string { return p.dir }
 
+// File is the path in its file system of a file that the label names, or of the label itself; false when there is none.
+func (p *Packing) File(name string) (string, bool) {
+	there, ok := p.files[fold(name)]
+	return path.Join(p.dir, there), ok
+}
+
 // ForUs tells whether the packing is sealed to one of our identities or names our appliance; an unsealed packing that
 // names nobody is for everyone. It is the label's word: what counts is the manifest's audience.
 func (p *Packing) ForUs(ids []seal.Identity, appliance string) bool {
@@ -83,8 +89,8 @@ func (p *Packing) opens(ids []seal.Identity) []seal.Identity {
 // CheckLabel checks a bundle directory as far as the label goes: one label, its signature by a key with the role pack or
 // bundle, both sheets, every volume there with the signed size, no volume the label does not have. Volumes are not read.
 //
-// When nothing is wrong but that volumes are missing, the Packing comes back beside the error (code volume-missing), so
-// that what is there can be used; Outer and Open refuse it again.
+// When nothing is wrong but that volumes are missing or have another size, the Packing comes back beside the error (code
+// volume-damaged, else volume-missing), so that what is there can be used; Outer and Open refuse it again.
 func CheckLabel(ctx context.Context, fsys fs.FS, dir string, o Options) (*Packing, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, code.Wrap(code.Interrupted, err, "verify").In(dir, "")
@@ -110,7 +116,7 @@ func CheckLabel(ctx context.Context, fsys fs.FS, dir string, o Options) (*Packin
 		return nil, err
 	}
 	if err := p.checkFiles(); err != nil {
-		if code.Of(err) == code.VolumeMissing {
+		if code.Of(err) == code.VolumeMissing || code.Of(err) == code.VolumeDamaged {
 			return p, err
 		}
 		return nil, err
@@ -187,8 +193,8 @@ func readFile(fsys fs.FS, name string, limit int64, tooBig code.Code) ([]byte, e
 	return b, nil
 }
 
-// checkFiles compares the directory with the label: sheets, volumes, nothing extra. A missing volume is reported last,
-// because it alone leaves the rest usable.
+// checkFiles compares the directory with the label: sheets, volumes, nothing extra. A missing volume is reported last, one of
+// another size before it, because these alone leave the rest usable.
 func (p *Packing) checkFiles() error {
 	named := map[string]bool{fold(bundle.LabelName(p.label.Name)): true}
 	for _, s := range p.label.Sheets {
@@ -201,10 +207,10 @@ func (p *Packing) checkFiles() error {
 	for _, vol := range p.label.Volumes {
 		named[fold(vol.Name)] = true
 		err := p.checkVolume(vol)
-		if err != nil && code.Of(err) != code.VolumeMissing {
+		switch c := code.Of(err); {
+		case err != nil && c != code.VolumeMissing && c != code.VolumeDamaged:
 			return err
-		}
-		if gone == nil {
+		case gone == nil, err != nil && c == code.VolumeDamaged && code.Of(gone) != c:
 			gone = err
 		}
 	}
@@ -274,6 +280,7 @@ func Outer(ctx context.Context, p *Packing, o Options) error {
 type VolumeState struct {
 	Volume bundle.Volume
 	Err    error
+	At     int64 // where reading it stopped, in bytes from its beginning
 }
 
 // Survey reads every volume that is there and tells of each how it is, so that exactly the bad ones can be asked for
@@ -291,7 +298,7 @@ func (p *Packing) survey(ctx context.Context, o Options, all hash.Hash) ([]Volum
 		if code.Of(err) == code.Interrupted {
 			return nil, err
 		}
-		states[i] = VolumeState{vol, err}
+		states[i] = VolumeState{Volume: vol, Err: err, At: vs.at}
 	}
 	return states, nil
 }

@@ -35,6 +35,7 @@ type volumes struct {
 	judged bool   // the volume of that piece ended with it
 	err    error
 	report func(n int)
+	at     int64 // of the volume that ended the reading; belongs to the reader once that was said
 }
 
 type piece struct {
@@ -66,6 +67,7 @@ func (v *volumes) produce(ctx context.Context) {
 	defer close(v.ended)
 	defer close(v.full)
 	for _, vol := range v.list {
+		v.at = 0
 		if err := v.one(ctx, vol); err != nil {
 			v.send(piece{err: err})
 			return
@@ -128,6 +130,7 @@ func (v *volumes) one(ctx context.Context, vol bundle.Volume) error {
 		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		switch {
 		case err != nil && !end:
+			v.at = at
 			return v.place(readError(err, name, at), vol)
 		case at > vol.Bytes:
 			return damaged(v.p, vol).Want(fmt.Sprint(vol.Bytes, " bytes"), "more")

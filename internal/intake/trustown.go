@@ -1,0 +1,371 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/approval"
+	"sallyport/internal/attest"
+	"sallyport/internal/clock"
+	"sallyport/internal/code"
+	"sallyport/internal/digest"
+	"sallyport/internal/keyring"
+	"sallyport/internal/marks"
+	"sallyport/internal/root"
+	"sallyport/internal/state"
+)
+
+// ApplyKeys says yes to a change of our own keys and makes it once enough people have said so. Code two-persons while somebody
+// else must agree; signing where the root key is neither here nor brought along.
+func (r *Room) ApplyKeys(ctx context.Context, q KeyRequest) (KeyPlan, error) {
+	d, err := digest.Parse(q.Approve)
+	if err != nil {
+		return KeyPlan{}, code.Wrap(code.BadUsage, err, "this is not the digest of a change")
+	}
+	if err := r.alone(ctx); err != nil {
+		return KeyPlan{}, err
+	}
+	defer r.release()
+	var c ownChange
+	err = r.State.View(func(tx *state.Tx) error {
+		var ok bool
+		if c, ok, err = ownChanges.Get(tx, d.Hex()); err == nil && !ok {
+			err = code.New(code.Missing, "no change of our keys %s waits here", d).Do("List what waits with sallyport approvals list.")
+		}
+		return err
+	})
+	if err != nil {
+		return KeyPlan{}, err
+	}
+	own, _, err := r.own()
+	if err != nil {
+		return KeyPlan{}, err
+	}
+	p, err := r.makeChange(ctx, &c, q, own)
+	if err != nil {
+		return KeyPlan{}, err
+	}
+	plan := r.keyPlan(c, p, own)
+	if c.AppliedAt == "" {
+		return plan, r.secondPerson(p)
+	}
+	r.FS.Point("keys.transaction")
+	err = r.settle(c)
+	return plan, stands("the change was made", err)
+}
+
+// makeChange is the commit point: a yes, and when that is enough, the signed root, the approval used up, and the events.
+func (r *Room) makeChange(ctx context.Context, c *ownChange, q KeyRequest, own *root.Trusted) (p approval.Plan, err error) {
+	now := r.Marks.Now()
+	envelope, unsigned := r.signChange(*c, own, q)
+	was := *c
+	err = r.State.Update(ctx, func(tx *state.Tx) (err error) {
+		*c = was
+		if p, err = r.agree(tx, r.keyProposal(*c, q), q.grant(), now.Trusted, c.attrs()); err != nil || !p.Enough() {
+			return err
+		}
+		if unsigned != nil {
+			return unsigned // also the yes is not kept: it comes again with the key
+		}
+		if p, err = approval.Use(tx, c.Digest, now.Trusted); err != nil {
+			return err
+		}
+		c.AppliedAt, c.Envelope = clock.Format(now.Trusted), envelope
+		if err := ownChanges.Put(tx, c.Digest.Hex(), *c); err != nil {
+			return err
+		}
+		if _, err := r.Timeline.Append(tx, r.trustEvent("applied", p, q.Actor, c.attrs())); err != nil {
+			return err
+		}
+		ev := r.keyEvent("rotated", *c, q.Actor, c.New)
+		if c.What == "revoke" {
+			ev = r.keyEvent("revoked", *c, q.Actor, c.Old)
+		}
+		_, err = r.Timeline.Append(tx, ev)
+		return err
+	})
+	if err != nil {
+		*c = was
+		return p, fmt.Errorf("change of keys: %w", err)
+	}
+	return p, nil
+}
+
+// signChange signs the root of a change with the root keys that are here and those brought along; nothing for a change without.
+func (r *Room) signChange(c ownChange, own *root.Trusted, q KeyRequest) ([]byte, error) {
+	if c.Document == nil {
+		return nil, nil
+	}
+	if err := r.notForgotten(own); err != nil {
+		return nil, err
+	}
+	if c.Version != own.Version()+1 {
+		return nil, code.New(code.PlanChanged, "our trust root changed meanwhile").Want(c.Version-1, own.Version()).Do("Propose the change of keys again.")
+	}
+	var signers []*attest.Signer
+	for _, pem := range q.RootKeys {
+		s, err := keyring.ParseRoot(pem)
+		if err != nil {
+			return nil, err
+		}
+		signers = append(signers, s)
+	}
+	here, err := r.Keys.Root()
+	if err == nil {
+		signers = append(signers, here)
+	}
+	if len(signers) == 0 {
+		return nil, code.Wrap(code.SigningKey, err, "the root key is not here").Do("Bring it along: --root-key FILE. It is read once and not kept.")
+	}
+	envelope, err := root.SignDraft(own, c.Document, signers...)
+	if code.Has(err, code.RootThreshold) {
+		return nil, code.Wrap(code.SigningKey, err, "these are not the root keys of this appliance, or too few of them").Do("Bring the right ones: --root-key FILE, once for each.")
+	}
+	return envelope, err
+}
+
+// settle does what follows from a change that was made; all of it may be done again.
+func (r *Room) settle(c ownChange) error {
+	if c.Envelope != nil {
+		claim, err := attest.Inspect(c.Envelope)
+		if err != nil {
+			return err
+		}
+		id := digest.Of(claim.Payload)
+		if s, ok := claimed("", c.Envelope); ok {
+			id = s.id
+		}
+		if err := r.Keys.AddRoot(id, c.Version, c.Envelope); err != nil {
+			return err
+		}
+		r.FS.Point("keys.root")
+		if err := r.Marks.Raise(func(s *marks.Set) error {
+			s.Roots[id.String()] = max(s.Roots[id.String()], c.Version)
+			return nil
+		}); err != nil {
+			return fmt.Errorf("raise marks: %w", err)
+		}
+	}
+	if c.What != "rotate" {
+		return nil
+	}
+	var err error
+	switch c.Kind {
+	case keyAge:
+		err = r.Keys.PromoteIdentity(c.New)
+	case keyAppliance:
+		err = r.Keys.Promote(keyring.ApplianceKey, c.New)
+	case keyBundle:
+		err = r.Keys.Promote(keyring.TenantKey(c.Tenant), c.New)
+	}
+	r.FS.Point("keys.promoted")
+	return err
+}
+
+// recoverKeys finishes the changes that were made before a crash. For each key the newest counts: those before it were finished
+// when that one was proposed.
+func (r *Room) recoverKeys() error {
+	var made []ownChange
+	err := r.State.View(func(tx *state.Tx) error {
+		return ownChanges.Scan(tx, "", func(_ string, c ownChange) error {
+			if c.AppliedAt != "" {
+				made = append(made, c)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(made, func(a, b ownChange) int {
+		if a.Version != b.Version {
+			return int(a.Version - b.Version)
+		}
+		return strings.Compare(a.AppliedAt, b.AppliedAt)
+	})
+	last := map[string]int{}
+	for i, c := range made {
+		if c.What == "rotate" {
+			last[c.Kind+"/"+c.Tenant] = i
+		}
+	}
+	for i, c := range made {
+		if c.What == "rotate" && last[c.Kind+"/"+c.Tenant] != i {
+			c.What = "" // its root stays, its key was followed by another
+		}
+		if err := r.settle(c); err != nil {
+			return fmt.Errorf("finish change of keys %s: %w", c.Digest.Short(), err)
+		}
+	}
+	return nil
+}
+
+// keyPlan shows a change in plain values.
+func (r *Room) keyPlan(c ownChange, p approval.Plan, own *root.Trusted) KeyPlan {
+	k := KeyPlan{
+		Digest: c.Digest.String(), Kind: c.Kind, What: c.What, Tenant: c.Tenant, Old: c.Old, New: c.New, From: own.Version(), To: own.Version(),
+		Changes: c.Changes, Need: p.Need, People: people(p), ExpiresAt: p.ExpiresAt, Applied: c.AppliedAt != "",
+	}
+	if c.Version > 0 {
+		k.From, k.To = c.Version-1, c.Version
+		_, err := r.Keys.Root()
+		k.Offline = err != nil && !k.Applied
+	}
+	switch {
+	case k.Applied && c.Version > 0:
+		k.Sentence = fmt.Sprintf("Done: %s. Our trust root is at version %d, said by %s. It travels with the next card, export and exchange; the others approve it there.", c.subject(), k.To, strings.Join(k.People, " and "))
+	case k.Applied:
+		k.Sentence = fmt.Sprintf("Done: %s, said by %s. It travels on the next card; until the others approve it they seal to the old one, which still opens.", c.subject(), strings.Join(k.People, " and "))
+	default:
+		k.Sentence = "Proposed: " + c.subject() + ". Nothing is in use yet."
+	}
+	return k
+}
+
+// TrustOf shows what is believed of one peer, or of all and ourselves with the empty name. Code not-found.
+func (r *Room) TrustOf(_ context.Context, name string) (list []TrustView, err error) {
+	c, err := r.circle()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" || name == r.Self.Name {
+		v := r.view1(c, c.own)
+		v.Name, v.ID, v.Own = r.Self.Name, r.Self.ID, true
+		if v.Keys, err = r.ownKeys(c.own, v.Keys); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	for id, p := range c.peers {
+		if name != "" && p.Name != name {
+			continue
+		}
+		v := r.view1(c, c.roots[id])
+		v.Name, v.ID, v.Recipient, v.How, v.By, v.At = p.Name, p.ID, p.Recipient, p.Trust.How, p.Trust.By, p.Trust.At
+		if v.Mark > v.Version {
+			v.Warning = fmt.Sprintf("Version %d was accepted here before, and a restore brought version %d back: nothing of %s is taken in until its newest trust root is applied again.", v.Mark, v.Version, p.Name)
+		}
+		list = append(list, v)
+	}
+	if len(list) == 0 {
+		return nil, code.New(code.Missing, "no peer %.40q", name)
+	}
+	slices.SortFunc(list, func(a, b TrustView) int {
+		if a.Own != b.Own {
+			return map[bool]int{true: -1, false: 1}[a.Own]
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return list, nil
+}
+
+func (r *Room) view1(c *circle, t *root.Trusted) TrustView {
+	d := t.Document()
+	v := TrustView{
+		Fingerprint: t.ID().Hex(), Words: t.Words(), Version: t.Version(), Mark: max(c.marked[t.ID().String()], t.Version()), NotAfter: d.NotAfter, Keys: []KeyRow{},
+	}
+	if t.Fresh(c.time.Trusted) != nil {
+		v.Warning = "This trust root has expired: nothing signed under it is taken in. Its successor still can be applied."
+	}
+	for _, role := range root.Roles() {
+		for _, id := range d.Roles[role].KeyIDs {
+			e := entryOf(d, id)
+			row := KeyRow{Kind: role, KeyID: id, Words: wordsOf(*e), Tenants: e.Scope.Tenants, State: "valid", NotAfter: e.NotAfter}
+			switch code.Of(t.Why(id, role, "", "", c.time.Trusted)) {
+			case code.KeyRevoked:
+				row.State = "revoked"
+			case code.KeyExpired:
+				row.State = "expired"
+			}
+			v.Keys = append(v.Keys, row)
+		}
+	}
+	return v
+}
+
+// ownKeys adds to the keys of our root where their private halves are and which are in use, and our age recipients.
+func (r *Room) ownKeys(own *root.Trusted, rows []KeyRow) ([]KeyRow, error) {
+	here := map[string]string{} // key id → state
+	for _, k := range []func() (*attest.Signer, error){r.Keys.Appliance, r.Keys.Anchor, r.Keys.Root} {
+		s, err := k()
+		if err == nil {
+			here[s.Public().ID()] = "in use"
+		} else if code.Of(err) != code.SigningKey {
+			return nil, err
+		}
+	}
+	for _, t := range r.Self.Tenants {
+		if s, err := r.Keys.Bundle(t); err == nil {
+			here[s.Public().ID()] = "in use"
+		}
+	}
+	for i := range rows {
+		row := &rows[i]
+		switch {
+		case here[row.KeyID] != "":
+			row.Here = true
+			if row.State == "valid" {
+				row.State = "in use"
+			}
+		case row.Kind == root.RoleBundle || row.Kind == root.RoleAppliance:
+			old, err := r.oldKey(row, own.Key(row.KeyID))
+			if err != nil {
+				return nil, err
+			}
+			row.Here = old != nil
+			if row.State == "valid" {
+				row.State = "previous"
+			}
+		}
+	}
+	ids, err := r.Keys.Identities()
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		state := "in use"
+		if i > 0 {
+			state = "previous"
+		}
+		rows = append(rows, KeyRow{Kind: keyAge, KeyID: id.Recipient().String(), State: state, Here: true})
+	}
+	return rows, nil
+}
+
+// oldKey finds the private half of a key that was in use before.
+func (r *Room) oldKey(row *KeyRow, k *attest.Key) (*attest.Signer, error) {
+	if row.Kind == root.RoleAppliance {
+		return r.Keys.Old(keyring.ApplianceKey, k)
+	}
+	var errs []error
+	for _, t := range row.Tenants {
+		s, err := r.Keys.Old(keyring.TenantKey(t), k)
+		if s != nil {
+			return s, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// KeysList are our own keys.
+func (r *Room) KeysList(ctx context.Context) ([]KeyRow, error) {
+	list, err := r.TrustOf(ctx, r.Self.Name)
+	if err != nil {
+		return nil, err
+	}
+	return list[0].Keys, nil
+}
+
+// KeyChanges are the lines of a change of our own keys, none for any other digest.
+func (r *Room) KeyChanges(d digest.Digest) (lines []string, err error) {
+	err = r.State.View(func(tx *state.Tx) error {
+		c, _, err := ownChanges.Get(tx, d.Hex())
+		lines = c.Changes
+		return err
+	})
+	return lines, err
+}
