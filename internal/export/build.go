@@ -25,6 +25,9 @@ func (w *work) build(dir string) error {
 	if err != nil {
 		return in("adapter", err)
 	}
+	if contents.Delta != nil {
+		w.delta = &contents
+	}
 	w.FS.Point("export.running")
 	h, err := w.sign(contents)
 	if err != nil {
@@ -81,6 +84,9 @@ func (w *work) shelve(dir string, label *bundle.Label, id digest.Digest) error {
 	}
 	run, err := w.move(w.ctx, w.run.ID, job.Distributing, set(func(run *job.Run) {
 		run.BundleID, run.LabelID, run.Shelf, run.Bytes = label.BundleID, id, name, label.Bytes
+		if w.delta != nil {
+			run.Records, run.Changes = w.delta.Records, w.delta.Changes
+		}
 	}, made...))
 	if err == nil {
 		w.run = run

@@ -82,7 +82,11 @@ func (w *work) preflight(h *head) error {
 
 // papers writes what a reader needs beside the bundle: our roots, the public bundle key, our card, the verifier.
 func (w *work) papers(m *media.Medium) error {
-	for i, env := range w.Self.Roots {
+	roots, err := w.Keys.Roots(w.Self.Roots)
+	if err != nil {
+		return err
+	}
+	for i, env := range roots {
 		if err := m.WriteRoot(w.FS, w.root.ID(), int64(i+1), env); err != nil {
 			return err
 		}
@@ -98,7 +102,7 @@ func (w *work) papers(m *media.Medium) error {
 	if w.Card == nil {
 		return nil
 	}
-	return w.Card(w.ctx, w.req.To)
+	return w.Card(w.ctx, m.Path())
 }
 
 func (w *work) succeed(also []timeline.Event, where string) error {
@@ -121,17 +125,22 @@ func (w *work) succeed(also []timeline.Event, where string) error {
 // Shelved lists the files of a bundle folder on the shelf in the order a medium gets them, with the digests its label
 // signs. The label is read, not verified: the run that calls has had the gate look at it.
 func Shelved(dir, name string) (media.Bundle, error) {
+	b, _, err := shelved(dir, name)
+	return b, err
+}
+
+func shelved(dir, name string) (media.Bundle, *bundle.Label, error) {
 	env, err := os.ReadFile(filepath.Join(dir, bundle.LabelName(name)))
 	if err != nil {
-		return media.Bundle{}, code.Wrap(code.StoreCorrupt, err, "label on the shelf")
+		return media.Bundle{}, nil, code.Wrap(code.StoreCorrupt, err, "label on the shelf")
 	}
 	claim, err := attest.Inspect(env)
 	if err != nil {
-		return media.Bundle{}, fmt.Errorf("label on the shelf: %w", err)
+		return media.Bundle{}, nil, fmt.Errorf("label on the shelf: %w", err)
 	}
 	l, err := bundle.ParseLabel(claim.Payload)
 	if err != nil {
-		return media.Bundle{}, fmt.Errorf("label on the shelf: %w", err)
+		return media.Bundle{}, nil, fmt.Errorf("label on the shelf: %w", err)
 	}
 	b := media.Bundle{Dir: filepath.Base(dir)}
 	for _, v := range l.Volumes {
@@ -145,7 +154,7 @@ func Shelved(dir, name string) (media.Bundle, error) {
 		}
 	}
 	b.Files = append(b.Files, media.File{Name: bundle.LabelName(name), Bytes: int64(len(env)), Digest: digest.Of(env)})
-	return b, nil
+	return b, l, nil
 }
 
 // Verify has the gate check a finished run's bundle on the shelf again: label, sheets, every volume. Codes of the gate;

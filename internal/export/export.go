@@ -43,7 +43,7 @@ import (
 type Self struct {
 	ID       string   // appliance id
 	Name     string   // as it calls itself
-	Roots    [][]byte // envelopes of our own trust root, version 1 first
+	Roots    [][]byte // envelopes of our own trust root, version 1 first; versions made since are read when they are needed
 	Software string   // version of this program
 }
 
@@ -118,7 +118,13 @@ func New(d Deps) *Room {
 func (r *Room) Shelf() string { return filepath.Join(r.DataDir, "shelf") }
 
 // trusted is our own trust root at its newest version.
-func (r *Room) trusted() (*root.Trusted, error) { return chain(r.Self.Roots) }
+func (r *Room) trusted() (*root.Trusted, error) {
+	envelopes, err := r.Keys.Roots(r.Self.Roots)
+	if err != nil {
+		return nil, err
+	}
+	return chain(envelopes)
+}
 
 // Run is one run as people and scripts see it.
 type Run struct {

@@ -27,8 +27,8 @@ type Profile struct {
 // Kind fills the payload of one profile. It may keep no state between calls.
 type Kind interface {
 	Profile() Profile
-	// Pin fixes, in the planning transaction, what the run carries: run.Feeds and run.Records. No record at all is
-	// ERR_EXPORT_EMPTY unless the request allows it.
+	// Pin fixes, in the planning transaction, what the run carries: run.Feeds, of a delta run.Bases, and run.Records. No
+	// record at all is ERR_EXPORT_EMPTY unless the request allows it. The run keeps these generations from pruning.
 	Pin(tx *state.Tx, run *job.Run) error
 	// Members stages everything that is not in the content store yet and names all contents of the payload.
 	Members(ctx context.Context, b *Build) (Contents, error)
@@ -38,7 +38,10 @@ type Kind interface {
 type Contents struct {
 	Feeds   []bundle.FeedState // ascending by feed name
 	Members []bundle.Content
-	Records int64 // live records in all feeds
+	Records int64 // live records in all feeds; of a delta, what it changes
+
+	Delta   *bundle.Delta // of a delta alone
+	Changes *job.Changes
 }
 
 // Build is what a Kind works with during one attempt of a run.
@@ -85,9 +88,10 @@ func (b *Build) PutJSON(c bundle.Content, v any) (bundle.Content, error) {
 }
 
 // Request is what the run was asked for.
-func (b *Build) Request() (Request, error) { return requestOf(b.Run) }
+func (b *Build) Request() (Request, error) { return RequestOf(b.Run) }
 
-func requestOf(run job.Run) (q Request, err error) {
+// RequestOf is what a run was asked for.
+func RequestOf(run job.Run) (q Request, err error) {
 	if err := json.Unmarshal(run.Request, &q); err != nil {
 		return q, fmt.Errorf("request of run %s: %w", run.ID, err)
 	}

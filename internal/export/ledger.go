@@ -44,6 +44,9 @@ func (r *Room) move(ctx context.Context, id string, to job.State, p prepare) (jo
 		if run, err = job.Move(tx, id, to, at, change); err != nil {
 			return err
 		}
+		if err := keeping(tx, run); err != nil {
+			return err
+		}
 		if typ := job.EventType(before.State, to); typ != "" {
 			also = append([]timeline.Event{{Type: typ}}, also...)
 		}

@@ -87,7 +87,7 @@ func (w *work) manifest(c Contents) (*bundle.Manifest, error) {
 		Appliance: bundle.Appliance{ID: w.Self.ID, Name: w.Self.Name}, Audience: []string{"*"},
 		Profile:     bundle.Profile{Kind: p.Kind, Variant: p.Variant, Name: p.Name, Revision: p.Revision},
 		GeneratedAt: w.when(), TrustRoot: bundle.TrustRoot{ID: w.root.ID(), Version: w.root.Version()},
-		RerunHash: bundle.RerunHash(c.Members), Log: w.log, Acks: w.acks, Feeds: c.Feeds, Contents: c.Members,
+		RerunHash: bundle.RerunHash(c.Members), Log: w.log, Acks: w.acks, Feeds: c.Feeds, Delta: c.Delta, Contents: c.Members,
 	}
 	if w.peer != nil {
 		m.Audience = []string{w.peer.ID}

@@ -38,6 +38,7 @@ type work struct {
 	dare   seal.DareKey   // shared with the peer, when the request asks for that seal
 	log    bundle.Log
 	acks   []digest.Digest
+	delta  *Contents // of a delta: what it changes
 }
 
 // execute runs one attempt from pending to its end. The error says why it did not succeed; finish records it.
@@ -80,7 +81,7 @@ func (r *Room) reading() time.Time {
 
 // plan pins everything the run says and carries, and moves it to running.
 func (w *work) plan() (err error) {
-	if w.req, err = requestOf(w.run); err != nil {
+	if w.req, err = RequestOf(w.run); err != nil {
 		return err
 	}
 	if w.kind = w.kinds[w.req.Profile]; w.kind == nil {
@@ -110,10 +111,10 @@ func (w *work) plan() (err error) {
 			return nil, nil, err
 		}
 		return func(to *job.Run) {
-			to.Name, to.Feeds, to.Records, to.Challenge, to.Papers = run.Name, run.Feeds, run.Records, challenge, run.Papers
+			to.Name, to.Feeds, to.Bases, to.Records, to.Challenge, to.Papers = run.Name, run.Feeds, run.Bases, run.Records, challenge, run.Papers
 		}, nil, nil
 	})
-	return err
+	return w.sized(w.req, err)
 }
 
 // challenge is what only who opens the bundle can know; a run whose bundle stands already keeps its own.
@@ -136,10 +137,14 @@ func (w *work) pin(tx *state.Tx, run *job.Run, clerk *attest.Signer) (err error)
 	if run.Shelf != "" {
 		return nil // pinned by the attempt that built it
 	}
+	before := *run
 	if err := w.kind.Pin(tx, run); err != nil {
 		return err
 	}
 	if err := empty(*run, w.req); err != nil {
+		return err
+	}
+	if err := pinned(tx, before, *run); err != nil {
 		return err
 	}
 	if run.Name == "" {

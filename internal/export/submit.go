@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
@@ -22,16 +25,22 @@ const MinVolume = 4 << 10
 
 // Request asks for a run. It is kept with the run as it was asked.
 type Request struct {
-	Tenant      string `json:"tenant"`
-	Profile     string `json:"profile"`               // "mirror:full"
-	For         string `json:"for,omitempty"`         // peer name; "" only with Unencrypted
-	To          string `json:"to,omitempty"`          // absolute path of a medium; "" leaves the bundle on the shelf
-	Unencrypted bool   `json:"unencrypted,omitempty"` // for everybody, or clear for one peer
-	Seal        string `json:"seal,omitempty"`        // "" or "age", or "dare" with the AES key shared with the peer
-	VolumeBytes int64  `json:"volumeBytes,omitempty"` // 0: 1 GiB; 4 KiB … 4 GiB − 1
-	AllowEmpty  bool   `json:"allowEmpty,omitempty"`
-	Actor       string `json:"actor,omitempty"`
+	Tenant      string   `json:"tenant"`
+	Profile     string   `json:"profile"`               // "mirror:full"
+	For         string   `json:"for,omitempty"`         // peer name; "" only with Unencrypted
+	To          string   `json:"to,omitempty"`          // absolute path of a medium; "" leaves the bundle on the shelf
+	Unencrypted bool     `json:"unencrypted,omitempty"` // for everybody, or clear for one peer
+	Seal        string   `json:"seal,omitempty"`        // "" or "age", or "dare" with the AES key shared with the peer
+	VolumeBytes int64    `json:"volumeBytes,omitempty"` // 0: 1 GiB; 4 KiB … 4 GiB − 1
+	AllowEmpty  bool     `json:"allowEmpty,omitempty"`
+	Feeds       []string `json:"feeds,omitempty"`         // of a mirror: these alone; empty: all
+	Base        string   `json:"base,omitempty"`          // of a delta, for experts: run id, bundle id or generation
+	Reset       bool     `json:"resetBaseline,omitempty"` // the delta carries every record
+	Actor       string   `json:"actor,omitempty"`
 }
+
+// Wants tells whether the request is for a feed.
+func (q Request) Wants(feed string) bool { return len(q.Feeds) == 0 || slices.Contains(q.Feeds, feed) }
 
 // Submit checks a request, stores a run as pending and returns its id. Codes: ERR_EXPORT_INVALID_REQUEST naming the
 // field, ERR_EXPORT_PROFILE_NOT_FOUND, ERR_EXPORT_ENCRYPTION_REQUIRED, ERR_EXPORT_EMPTY, not-found for a peer, medium-*.
@@ -83,7 +92,7 @@ func (r *Room) submit(ctx context.Context, q Request) (string, error) {
 		return r.tell(tx, "export.run.submitted", got, nil)
 	})
 	if err != nil {
-		return "", err
+		return "", r.sized(q, err)
 	}
 	r.poke()
 	return id, nil
@@ -149,9 +158,8 @@ func addressee(tx *state.Tx, q Request) (*peer.Peer, error) {
 	if p.Tenant != q.Tenant {
 		return nil, code.New(code.ExportInvalid, "peer %q is bound to another tenant", q.For).Want(q.Tenant, p.Tenant)
 	}
-	if p.Reads.BundleVersion < 1 {
-		return nil, code.New(code.ReaderTooOld, "peer %q cannot read bundles of version 1", q.For).
-			Do("Put a newer program for it on the medium first, then its new card.")
+	if err := readable(p); err != nil {
+		return nil, err
 	}
 	if q.Unencrypted || q.Seal == bundle.SealDare {
 		return &p, nil
@@ -162,8 +170,35 @@ func addressee(tx *state.Tx, q Request) (*peer.Peer, error) {
 	return &p, nil
 }
 
+// readable refuses what the peer's card says it cannot read: it would be refused there, after the journey. A card that says
+// no version we understand is believed about the format alone.
+func readable(p peer.Peer) error {
+	want, okWant := release(bundle.MinReader)
+	have, okHave := release(p.Reads.Software)
+	if p.Reads.BundleVersion >= bundle.Version && !(okWant && okHave && slices.Compare(have, want) < 0) {
+		return nil
+	}
+	return code.New(code.ReaderTooOld, "peer %q cannot read what would be written", p.Name).
+		Want(fmt.Sprintf("bundles of version %d, sallyport %s or newer", bundle.Version, bundle.MinReader),
+			fmt.Sprintf("version %d, sallyport %.40q", p.Reads.BundleVersion, p.Reads.Software)).
+		Do(fmt.Sprintf("Put sallyport %s or newer on the medium first; when it runs there, bring its new card.", bundle.MinReader))
+}
+
+// release is the number of a released version; false for anything else.
+func release(version string) (n []int, ok bool) {
+	number, _, _ := strings.Cut(version, "-")
+	for part := range strings.SplitSeq(number, ".") {
+		v, err := strconv.Atoi(part)
+		if err != nil || v < 0 {
+			return nil, false
+		}
+		n = append(n, v)
+	}
+	return n, len(n) == 3
+}
+
 func empty(run job.Run, q Request) error {
-	if run.Records == 0 && !q.AllowEmpty {
+	if run.Records == 0 && len(run.Bases) == 0 && !q.AllowEmpty {
 		return code.New(code.ExportEmpty, "no record of %q originates here", q.Tenant)
 	}
 	return nil

@@ -68,6 +68,9 @@ func (r *Room) recover(ctx context.Context) error {
 		if _, err := job.Requeue(tx, r.Clock.Now()); err != nil {
 			return err
 		}
+		if err := settle(tx); err != nil {
+			return err
+		}
 		_, err := job.List(tx, "", "", 0, func(run job.Run) bool {
 			named[run.Shelf] = true
 			return false

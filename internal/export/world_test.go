@@ -159,7 +159,7 @@ func (h *hub) open() {
 	h.deps = export.Deps{
 		State: db, CAS: store, Layers: layer.NewDir(h.path("layers"), h.fs), Keys: keys, Marks: m,
 		Timeline: timeline.New(h.self.ID, m.Now, h.random), Clock: h.clock, Random: h.random, FS: h.fs, Self: h.self, DataDir: h.dir,
-		Kinds: []export.Kind{mirror.Full{}, outbound.Site{Papers: h.papers}},
+		Kinds: []export.Kind{mirror.Full{}, mirror.Delta{}, outbound.Site{Papers: h.papers}},
 	}
 	if testing.Verbose() {
 		h.deps.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))

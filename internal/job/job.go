@@ -42,6 +42,13 @@ type FeedState struct {
 	Root       digest.Digest `json:"root"`
 }
 
+// Changes are what a delta changes against the newest of its bases.
+type Changes struct {
+	Added   int64 `json:"added"`
+	Changed int64 `json:"changed"`
+	Removed int64 `json:"removed"`
+}
+
 // How a delivery became known.
 const (
 	ByReceipt = "receipt"
@@ -78,6 +85,8 @@ type Run struct {
 	BundleID   digest.Digest       `json:"bundleId,omitzero"`
 	LabelID    digest.Digest       `json:"labelId,omitzero"`
 	Feeds      []FeedState         `json:"feeds,omitempty"`
+	Bases      []FeedState         `json:"bases,omitempty"` // of a delta: every state it can be applied to
+	Changes    *Changes            `json:"changes,omitempty"`
 	Bytes      int64               `json:"bytes"`
 	Records    int64               `json:"records"`
 	Shelf      string              `json:"shelf,omitempty"` // directory name below D/shelf

@@ -1,15 +1,20 @@
-// Package mirror fills the payload of `mirror:full`: every feed that originates here, whole.
+// Package mirror fills the payload of `mirror:full`, every feed that originates here, whole, and of `mirror:delta`, what
+// changed in them since the states one peer may stand at.
 //
 // Data: none of its own. What it puts into a payload (20-bundle-format, "Payload"):
 //
 //	mirror/indexes/<feed n>.index.jsonl.zst                        made here, from the layer
 //	mirror/data/raw/{advisories,findings}/<feed n>-NNNN.jsonl.zst  shards as they stand in the content store
 //	mirror/data/raw/<kind>/<64 hex>/<name>                         documents as they stand in the content store
+//	mirror/delta/upserts/<feed n>/<kind>/NNNN.jsonl.zst            changed lines, packed again here (delta)
+//	mirror/delta/tombstones/<feed n>/<kind>.jsonl.zst              keys that are gone (delta)
 //	mirror/{provenance.json manifest.yaml README.md time-anchor.json}
 //
-// Order: feeds are pinned in the planning transaction; then each layer is read once, in order, and its index is written as
-// the layer gives its records. Nothing is inflated or compressed again but the index. A crash leaves what the run's staging
-// area held, which is dropped.
+// Order: feeds are pinned in the planning transaction, of a delta with every state it is to be right from. Of a full each layer
+// is read once, in order, and its index is written as the layer gives its records; nothing is inflated or compressed again
+// but the index. Of a delta the indexes of now and of all bases are merged; the bodies of what differs from any of them are
+// read by a few workers and packed in order, whole frames are copied; memory grows with what changed, up to a bound from
+// which on the indexes are merged twice. A crash leaves what the run's staging area held, which is dropped.
 package mirror
 
 import (
@@ -27,6 +32,7 @@ import (
 	"sallyport/internal/job"
 	"sallyport/internal/layer"
 	"sallyport/internal/pack"
+	"sallyport/internal/peer"
 	"sallyport/internal/state"
 )
 
@@ -45,15 +51,23 @@ func (Full) Profile() export.Profile {
 	return export.Profile{Name: "mirror:full", Kind: "mirror", Variant: "full", Revision: 1}
 }
 
-// Pin takes the active generation of every feed of the tenant that originates here, by name.
+// Pin takes the active generation of every feed of the tenant that originates here, by name. Codes rollback and fork when the
+// peer is ahead of us.
 func (Full) Pin(tx *state.Tx, run *job.Run) error {
+	if err := behind(tx, run); err != nil {
+		return err
+	}
+	q, err := export.RequestOf(*run)
+	if err != nil {
+		return err
+	}
 	feeds, err := feed.List(tx, run.Tenant)
 	if err != nil {
 		return fmt.Errorf("pin feeds: %w", err)
 	}
 	run.Feeds, run.Records = nil, 0
 	for _, f := range feeds {
-		if !f.Local || f.Active.Generation == 0 {
+		if !f.Local || f.Active.Generation == 0 || !q.Wants(f.Ref.Name) {
 			continue
 		}
 		g, ok, err := feed.Current(tx, f.Ref)
@@ -64,6 +78,26 @@ func (Full) Pin(tx *state.Tx, run *job.Run) error {
 		run.Records += g.Records
 	}
 	slices.SortFunc(run.Feeds, func(a, b job.FeedState) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
+	return nil
+}
+
+// behind refuses a run for a peer that is ahead of us.
+func behind(tx *state.Tx, run *job.Run) error {
+	for _, name := range run.Peers {
+		p, err := peer.Get(tx, name)
+		if err != nil {
+			return err
+		}
+		all, err := export.Standings(tx, p)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if err := s.Ahead(tx, name); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -90,27 +124,16 @@ type writer struct {
 	sources []source
 	paths   map[string]bool // of documents: two feeds may hold the same one
 	records int64
+	changes *job.Changes // of a delta
 }
 
 // feed adds the state, shards, documents and index of one pinned generation.
 func (w *writer) feed(n int, f job.FeedState) error {
-	var g feed.Generation
-	err := w.State.View(func(tx *state.Tx) (err error) {
-		var ok bool
-		g, ok, err = feed.At(tx, f.Ref, feed.Point{Epoch: f.Epoch, Generation: f.Generation})
-		if err == nil && !ok {
-			err = code.New(code.ExportConflict, "generation %d was pruned meanwhile", f.Generation)
-		}
-		return err
-	})
+	g, err := w.at(f)
 	if err != nil {
 		return err
 	}
-	files := make([]string, 0, 2)
-	for _, l := range g.Layers {
-		files = append(files, l.File)
-	}
-	view, err := w.Layers.Open(files...)
+	view, err := w.view(g)
 	if err != nil {
 		return err
 	}
