@@ -39,7 +39,7 @@ var Bands = [][]string{
 }
 
 // TestOnly packages have no band; only tests and each other import them.
-var TestOnly = []string{"archtest", "sample", "statetest", "forge", "hostile", "bench", "crash"}
+var TestOnly = []string{"archtest", "sample", "statetest", "forge", "hostile", "bench", "crash", "blocklog", "history"}
 
 // Doors says which packages may import a third-party module. Children of a door are doors.
 var Doors = map[string][]string{
@@ -71,7 +71,7 @@ var Doors = map[string][]string{
 // TestModules are imported by tests alone.
 var TestModules = []string{
 	"github.com/rogpeppe/go-internal", "pgregory.net/rapid", "github.com/google/go-cmp", "go.uber.org/goleak",
-	"c2sp.org/CCTV/age", "github.com/santhosh-tekuri/jsonschema/v6",
+	"c2sp.org/CCTV/age", "github.com/santhosh-tekuri/jsonschema/v6", "github.com/hanwen/go-fuse/v2",
 }
 
 // File is one parsed Go file.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/bundle"
 	"sallyport/internal/cas"
 	"sallyport/internal/clock"
 	"sallyport/internal/digest"
@@ -36,11 +37,12 @@ type auditor struct {
 	facts  facts
 	blobs  map[digest.Digest]bool
 	events []timeline.Entry
+	known  []bundle.Head // of its timeline, as it was told before
 }
 
-// audit checks everything a stopped appliance promises about its files.
-func audit(dir string, f *findings) facts {
-	a := &auditor{dir: dir, f: f, blobs: map[digest.Digest]bool{}}
+// audit checks everything a stopped appliance promises about its files. known are heads its timeline was said to have.
+func audit(dir string, f *findings, known ...bundle.Head) facts {
+	a := &auditor{dir: dir, f: f, blobs: map[digest.Digest]bool{}, known: known}
 	a.leftovers()
 	a.hashAll()
 	a.facts.marks = readMarks(dir, f)
@@ -121,7 +123,7 @@ func (a *auditor) ledgers(tx *state.Tx) error {
 		return err
 	}
 	log := timeline.New(in.ID, func() marks.Reading { return marks.Reading{} }, nil)
-	if _, err := log.Verify(tx); err != nil {
+	if _, err := log.Verify(tx, a.known...); err != nil {
 		a.f.check("timeline", err)
 	}
 	if err := log.Read(tx, 0, 0, func(e timeline.Entry) error {

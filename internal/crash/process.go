@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -56,7 +57,8 @@ func (r *Rig) serve(ctx context.Context, dir string, env ...string) (*process, e
 	}
 	defer notes.Close()
 	p := &process{cmd: exec.Command(r.program, "serve", "--data-dir", dir), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "NOTIFY_SOCKET=" + address, "SALLYPORT_STORE_RESERVE=1MiB"}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "NOTIFY_SOCKET=" + address, "SALLYPORT_STORE_RESERVE=1MiB"}, slices.Concat(r.env, env)...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
 	p.client = client.New(filepath.Join(dir, "run", "sallyport.sock"))
 	if err := p.cmd.Start(); err != nil {

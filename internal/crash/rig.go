@@ -23,6 +23,7 @@ type Rig struct {
 
 	dir     string
 	program string
+	env     []string       // of every daemon
 	gate    verify.Options // believes hub and site, and opens what is sealed for either
 	sockets counter
 	cells   counter
@@ -362,7 +363,11 @@ func (c *cell) unbroken(v view) {
 
 // judgeMedium opens everything on the medium that has a label: under a label every byte is as signed, at any moment.
 func (r *Rig) judgeMedium(ctx context.Context, at place, n *notes, f *findings) {
-	fsys := os.DirFS(at.medium())
+	r.judge(ctx, at.medium(), n, f)
+}
+
+func (r *Rig) judge(ctx context.Context, medium string, n *notes, f *findings) {
+	fsys := os.DirFS(medium)
 	found, err := verify.Find(fsys)
 	if err != nil {
 		f.check("medium", err)
