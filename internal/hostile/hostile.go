@@ -38,6 +38,7 @@ type Case struct {
 	Big    bool      // too big, too random or with names no repository holds: made when needed
 	Paper  bool      // no bundle but one signed paper, roots/<…>.root.json
 	Hybrid bool      // the site's identity is a hybrid one
+	Listed []string  // names that must be listed as not part of the bundle
 	Plan   func(*forge.World, *forge.Plan)
 	Input  func(*forge.World, *Medium) error    // edits, or makes, the medium
 	Trust  func(*forge.World) ([][]byte, error) // the versions of the hub's root that are trusted; nil: version 1
@@ -51,7 +52,7 @@ func (c Case) Name() string { return fmt.Sprintf("%03d-%s", c.Number, c.Slug) }
 
 // Cases are all cases, ascending by number.
 func Cases() []Case {
-	all := slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases)
+	all := slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases, moreCases)
 	slices.SortFunc(all, func(a, b Case) int { return a.Number - b.Number })
 	return all
 }
@@ -71,6 +72,9 @@ func (c Case) Want() string {
 		if s.code != "" && s.code != c.Code {
 			line(s.name, s.code)
 		}
+	}
+	if len(c.Listed) > 0 {
+		fmt.Fprintf(&b, "listed: %s\n", strings.Join(c.Listed, ", "))
 	}
 	return b.String()
 }

@@ -44,9 +44,9 @@ func renamed(change func(string) string) func(*forge.World, *Medium) error {
 }
 
 var nameCases = []Case{
-	{Number: 101, Slug: "thumbs-db", Defect: "what Windows leaves beside the volumes changes no verdict", Code: OK, Input: beside("Thumbs.db", "\xd0\xcf\x11\xe0", "desktop.ini", "[.ShellClassInfo]\r\n")},
+	{Number: 101, Slug: "thumbs-db", Defect: "what Windows leaves beside the volumes changes no verdict", Code: OK, Listed: []string{"Thumbs.db", "desktop.ini"}, Input: beside("Thumbs.db", "\xd0\xcf\x11\xe0", "desktop.ini", "[.ShellClassInfo]\r\n")},
 	{
-		Number: 102, Slug: "apple-double", Defect: "what macOS leaves beside the volumes changes no verdict", Code: OK,
+		Number: 102, Slug: "apple-double", Defect: "what macOS leaves beside the volumes changes no verdict", Code: OK, Listed: []string{"._COVER.txt", "._SHA256SUMS"},
 		Input: medium(func(m *Medium) {
 			for name := range bytesOf(m.Files) {
 				m.Files[path.Join(path.Dir(name), "._"+path.Base(name))] = []byte("\x00\x05\x16\x07")
@@ -58,14 +58,14 @@ var nameCases = []Case{
 		Number: 103, Slug: "system-volume-information", Defect: "what Windows leaves at the top of a stick changes no verdict", Code: OK,
 		Input: medium(func(m *Medium) { m.Files["System Volume Information/WPSettings.dat"] = []byte{0} }),
 	},
-	{Number: 104, Slug: "scan-report", Defect: "a kiosk's report beside the volumes changes no verdict", Code: OK, Input: beside("scan-report.txt", "0 threats found\r\n")},
-	{Number: 105, Slug: "device-names", Defect: "files named CON and NUL beside the volumes change no verdict", Code: OK, Big: true, Input: beside("CON", "x", "nul.txt", "x", "aux.tar.zst", "x")},
+	{Number: 104, Slug: "scan-report", Defect: "a kiosk's report beside the volumes changes no verdict", Code: OK, Listed: []string{"scan-report.txt"}, Input: beside("scan-report.txt", "0 threats found\r\n")},
+	{Number: 105, Slug: "device-names", Defect: "files named CON and NUL beside the volumes change no verdict", Code: OK, Listed: []string{"CON", "nul.txt"}, Big: true, Input: beside("CON", "x", "nul.txt", "x", "aux.tar.zst", "x")},
 	{
 		Number: 106, Slug: "names-that-write-backwards", Defect: "a right-to-left override, an escape sequence and invalid UTF-8 in names beside the volumes change no verdict", Code: OK, Big: true,
 		Input: beside("invoice-\u202egpj.exe", "x", "a\x1b[2Jb", "x", "a\xff\xfe", "x", "zero\u200bwidth", "x"),
 	},
 	{Number: 107, Slug: "composed-and-decomposed", Defect: "the same name in NFC and in NFD beside the volumes changes no verdict", Code: OK, Big: true, Input: beside("pr\u00fcfung.txt", "x", "pru\u0308fung.txt", "y")},
-	{Number: 108, Slug: "other-bundles-volume", Defect: "a volume of another bundle beside the volumes changes no verdict", Code: OK, Input: beside("mirror-20250101-full.tar.zst.001", "x")},
+	{Number: 108, Slug: "other-bundles-volume", Defect: "a volume of another bundle beside the volumes changes no verdict", Code: OK, Listed: []string{"mirror-20250101-full.tar.zst.001"}, Input: beside("mirror-20250101-full.tar.zst.001", "x")},
 	{
 		Number: 109, Slug: "upper-case", Defect: "all names in capitals, as FAT writes them, change no verdict", Code: OK, Plan: cut,
 		Input: medium(func(m *Medium) {

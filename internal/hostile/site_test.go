@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,9 @@ type site struct {
 	room     *intake.Room
 	log      *timeline.Log
 	db       *state.DB
+	clock    *clock.Fixed
+	mu       sync.Mutex
+	hook     func(durable.Op) durable.Verdict // of everything that is made to last; nil: does it
 }
 
 func check(t testing.TB, err error) {
@@ -53,6 +57,15 @@ func newSite(t *testing.T, w *forge.World, hybrid bool) *site {
 		check(t, os.Mkdir(filepath.Join(s.dir, d), 0o700))
 	}
 	at := clock.NewFixed(forge.Epoch().Add(24 * time.Hour))
+	s.clock = at
+	dfs := durable.WithHook(func(op durable.Op) durable.Verdict {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.hook == nil {
+			return durable.Do
+		}
+		return s.hook(op)
+	})
 	keys, err := keyring.Create(s.dir, durable.FS{}, forge.Random(71), keyring.Options{Tenant: "acme", Hybrid: hybrid})
 	check(t, err)
 	check(t, os.MkdirAll(filepath.Join(s.dir, "keys", "dare"), 0o700))
@@ -60,12 +73,12 @@ func newSite(t *testing.T, w *forge.World, hybrid bool) *site {
 	check(t, state.Create(filepath.Join(s.dir, "state.db"), durable.FS{}, instance))
 	check(t, marks.Create(filepath.Join(s.dir, "marks"), durable.FS{}, instance, forge.Epoch()))
 	check(t, cas.Create(filepath.Join(s.dir, "cas"), durable.FS{}, instance))
-	s.db, err = state.Open(filepath.Join(s.dir, "state.db"), durable.FS{})
+	s.db, err = state.Open(filepath.Join(s.dir, "state.db"), dfs)
 	check(t, err)
-	blobs, err := cas.Open(filepath.Join(s.dir, "cas"), durable.FS{}, instance)
+	blobs, err := cas.Open(filepath.Join(s.dir, "cas"), dfs, instance)
 	check(t, err)
 	blobs.SetReserve(0)
-	m, err := marks.Open(filepath.Join(s.dir, "marks"), durable.FS{}, at)
+	m, err := marks.Open(filepath.Join(s.dir, "marks"), dfs, at)
 	check(t, err)
 	s.id, err = keys.ApplianceID()
 	check(t, err)
@@ -73,10 +86,10 @@ func newSite(t *testing.T, w *forge.World, hybrid bool) *site {
 	check(t, err)
 	s.identity = ids[0]
 	s.log = timeline.New(s.id, m.Now, forge.Random(5))
-	layers := layer.NewDir(filepath.Join(s.dir, "layers"), durable.FS{})
+	layers := layer.NewDir(filepath.Join(s.dir, "layers"), dfs)
 	s.room = intake.New(intake.Deps{
 		State: s.db, CAS: blobs, Layers: layers, Keys: keys, Marks: m, Timeline: s.log, Clock: at, Random: forge.Random(6),
-		FS: durable.FS{}, DataDir: s.dir, Approvals: 1,
+		FS: dfs, DataDir: s.dir, Approvals: 1,
 		Self: intake.Self{ID: s.id, Name: "site", Tenants: []string{"acme"}, Roots: [][]byte{ownRoot(t, keys, s.id)}, Software: "1.0.0", Every: 14 * 86400},
 	})
 	t.Cleanup(func() { layers.Close(); s.db.Close() })

@@ -293,12 +293,14 @@ func (b *bench) verify(t *testing.T, g given) {
 	var report struct {
 		Exit  int
 		Items []struct {
-			Error *struct{ Code, Message, File, Place, Next string }
+			Error    *struct{ Code, Message, File, Place, Next string }
+			Unlisted []string
 		}
 	}
 	if err := json.Unmarshal([]byte(got.Out), &report); err != nil || len(report.Items) != 1 {
 		t.Fatalf("no report of one item: %v\n%s%s", err, got.Out, got.Err)
 	}
+	listed(t, g.Listed, report.Items[0].Unlisted)
 	said := string(OK)
 	if e := report.Items[0].Error; e != nil {
 		said = e.Code
@@ -306,6 +308,16 @@ func (b *bench) verify(t *testing.T, g given) {
 	}
 	if said != g.code("mirror-") || fmt.Sprint(got.Exit) != g.exit("mirror-") || report.Exit != got.Exit {
 		t.Errorf("%s, exit %d; want %s, exit %s\n%s", said, got.Exit, g.code("mirror-"), g.exit("mirror-"), got.Out)
+	}
+}
+
+// listed demands that junk is shown as what it is.
+func listed(t *testing.T, want, got []string) {
+	t.Helper()
+	for _, name := range want {
+		if !slices.Contains(got, name) {
+			t.Errorf("%s is not listed as not part of the bundle: %q", name, got)
+		}
 	}
 }
 
@@ -341,11 +353,14 @@ func (b *bench) intake(t *testing.T, g given) {
 		return
 	}
 	judge(t, err, want, g.exit("import-"))
+	var unlisted []string
 	for _, o := range res.Outcomes {
+		unlisted = append(unlisted, o.Unlisted...)
 		if strings.ContainsFunc(o.Sentence+o.Reason, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }) {
 			t.Errorf("what is shown holds control characters: %q %q", o.Sentence, o.Reason)
 		}
 	}
+	listed(t, g.Listed, unlisted)
 	if refused && (len(res.Outcomes) != 1 || res.Outcomes[0].Sentence == "" || res.Outcomes[0].Next == "") {
 		t.Errorf("outcomes: %+v", res.Outcomes)
 	}
