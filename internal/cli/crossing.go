@@ -383,9 +383,17 @@ func (a *app) mediaCmd() *cobra.Command {
 		return a.show(m, func(w io.Writer) {
 			var rows [][]string
 			for _, x := range m.Media {
-				rows = append(rows, []string{x.Path, x.FSType, units.Size(x.Free), yesNo(x.Ours), fmt.Sprint(len(x.Bundles))})
+				rows = append(rows, []string{x.Path, x.FSType, units.Size(x.Free), x.State, fmt.Sprint(len(x.Bundles))})
 			}
-			table(w, "MEDIUM TYPE FREE OURS BUNDLES", rows)
+			table(w, "MEDIUM TYPE FREE STATE BUNDLES", rows)
+			for _, x := range m.Media {
+				if x.Sentence != "" {
+					fmt.Fprintf(w, "%s: %s\n", x.Path, x.Sentence)
+				}
+			}
+			if len(m.Media) == 0 {
+				a.say("No medium is mounted below /media, /mnt or /run/media, and no removable one is plugged in.")
+			}
 		})
 	})
 	show := command("show MEDIUM", "show what lies on a medium; nothing is proven by it", 1, func(args []string) error {
@@ -405,8 +413,12 @@ func (a *app) mediaCmd() *cobra.Command {
 func (a *app) medium(w io.Writer, m wire.Medium) {
 	pairs(w, "medium", m.Path, "type", m.FSType, "device", m.Device, "label", m.Label, "free", units.Size(m.Free)+" of "+units.Size(m.Total),
 		"read-only", yesNo(m.ReadOnly), "cards", strings.Join(m.Cards, ", "), "peers", strings.Join(m.Peers, ", "))
+	for _, s := range []string{m.Sentence, m.Writing} {
+		if s != "" {
+			fmt.Fprintln(w, s)
+		}
+	}
 	if !m.Ours {
-		fmt.Fprintln(w, "No folder sallyport on this stick. Nothing on it was opened.")
 		return
 	}
 	var rows [][]string
@@ -416,6 +428,11 @@ func (a *app) medium(w io.Writer, m wire.Medium) {
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
 		table(w, "BUNDLE FROM FOR KIND SIZE PROBLEM", rows)
+		for _, b := range m.Bundles {
+			if len(b.Unlisted) > 0 {
+				fmt.Fprintf(w, "Not part of %s: %s\n", b.Dir, strings.Join(b.Unlisted, ", "))
+			}
+		}
 		a.say("These are the words of the labels; sallyport import verifies them.")
 	}
 }

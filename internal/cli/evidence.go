@@ -71,51 +71,6 @@ func (a *app) loaded(w io.Writer, l *wire.Loaded) {
 	}
 }
 
-func (a *app) feedsCmd() *cobra.Command {
-	list := command("list", "list the feeds there are", 0, func([]string) error {
-		f, err := call[wire.Feeds](a, "feeds/list", wire.FeedRequest{})
-		if err != nil {
-			return err
-		}
-		return a.show(f, func(w io.Writer) { a.feeds(w, f.Feeds) })
-	})
-	show := command("show FEED", "show one feed and its generations", 1, func(args []string) error {
-		f, err := call[wire.FeedDetail](a, "feeds/show", wire.FeedRequest{Name: args[0]})
-		if err != nil {
-			return err
-		}
-		return a.show(f, func(w io.Writer) { a.feed(w, f) })
-	})
-	return family("feeds", "named sets of records and where they come from", list, show)
-}
-
-func (a *app) feeds(w io.Writer, list []wire.Feed) {
-	var rows [][]string
-	for _, f := range list {
-		rows = append(rows, []string{f.FullName, fmt.Sprint(f.Generation), units.Count(f.Records), f.AcceptedAt, short(f.StateRoot)})
-	}
-	table(w, "FEED GENERATION RECORDS ACCEPTED ROOT", rows)
-}
-
-func (a *app) feed(w io.Writer, f wire.FeedDetail) {
-	pairs(w, "feed", f.FullName, "origin", f.Origin, "tenant", f.Tenant, "generation", fmt.Sprint(f.Generation), "records", units.Count(f.Records),
-		"kinds", kinds(f.Kinds), "state root", f.StateRoot, "generated", f.GeneratedAt, "accepted", f.AcceptedAt, "size", units.Size(f.Bytes))
-	fmt.Fprintln(w)
-	var rows [][]string
-	for _, g := range f.Held {
-		from := g.LoadedBy
-		if g.BundleID != "" {
-			from = "bundle " + short(g.BundleID)
-		}
-		mark := ""
-		if g.Active {
-			mark = "active"
-		}
-		rows = append(rows, []string{fmt.Sprint(g.Generation), units.Count(g.Records), g.AcceptedAt, short(g.StateRoot), from, mark})
-	}
-	table(w, "GENERATION RECORDS ACCEPTED ROOT FROM STATE", rows)
-}
-
 func kinds(m map[string]int64) string {
 	var parts []string
 	for k, n := range m {

@@ -3,15 +3,18 @@ package courier
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/media"
 	"sallyport/internal/verify"
 )
 
@@ -110,15 +113,29 @@ func (e *errand) items(ctx context.Context, each func(*item, *verify.Bundle, *ve
 		}
 	}
 	if len(items) == 0 {
-		return nil, code.New(code.MediumEmpty, "").In(e.names, "")
+		return nil, e.nothing()
 	}
 	return items, ctx.Err()
+}
+
+// nothing says what there is where there is nothing of ours.
+func (e *errand) nothing() error {
+	m, err := media.Open(e.tree.real)
+	if err != nil {
+		return code.New(code.MediumEmpty, "").In(e.names, "")
+	}
+	defer m.Close()
+	return m.Nothing()
 }
 
 // one verifies the one file that was named: a label or volume with its whole bundle, a signed paper, or a bare payload.
 func (e *errand) one(ctx context.Context, each func(*item, *verify.Bundle, *verify.Packing)) ([]*item, error) {
 	name := e.tree.file
-	if info, err := fs.Lstat(e.tree.fsys, name); err != nil || !info.Mode().IsRegular() {
+	info, err := fs.Lstat(e.tree.fsys, name)
+	if err == nil && info.Mode()&fs.ModeDevice != 0 {
+		return nil, media.Refuse(filepath.Join(e.tree.real, name), info)
+	}
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, code.New(code.BadUsage, "not a plain file").In(e.tree.file, "").Do("Name the file itself.")
 	}
 	if label := strings.ToLower(name); strings.HasSuffix(label, ".label.json") && !strings.HasPrefix(label, "._") || e.tree.labelled(name) {
@@ -132,6 +149,9 @@ func (e *errand) one(ctx context.Context, each func(*item, *verify.Bundle, *veri
 	head := make([]byte, 1)
 	if n, _ := f.Read(head); n == 1 && head[0] == '{' {
 		return []*item{e.paper(name)}, nil
+	}
+	if at, ok := f.(io.ReaderAt); ok && media.Signature(at) != "" {
+		return nil, media.Refuse(filepath.Join(e.tree.real, name), info) // an image of a stick, not a bundle
 	}
 	again, err := e.tree.fsys.Open(name)
 	if err != nil {

@@ -367,6 +367,3 @@ func TestStoppedInACommit(t *testing.T) {
 		}
 	}
 }
-
-var (
-)

@@ -88,16 +88,18 @@ type Outbound struct {
 
 // Written is one bundle on a medium.
 type Written struct {
-	For         string `json:"for"`
-	Kind        string `json:"kind"`
-	Variant     string `json:"variant"`
-	Run         string `json:"run"`
-	Name        string `json:"name"`
-	BundleID    string `json:"bundleId"`
-	Bytes       int64  `json:"bytes"`
-	Records     int64  `json:"records"`
-	Receipts    int    `json:"receipts"`
-	Inventories int    `json:"inventories"`
+	For         string      `json:"for"`
+	Kind        string      `json:"kind"`
+	Variant     string      `json:"variant"`
+	Run         string      `json:"run"`
+	Name        string      `json:"name"`
+	BundleID    string      `json:"bundleId"`
+	Bytes       int64       `json:"bytes"`
+	Records     int64       `json:"records"`
+	Receipts    int         `json:"receipts"`
+	Inventories int         `json:"inventories"`
+	Volumes     []int64     `json:"volumes,omitempty"` // of an earlier bundle: those that were asked for
+	Changes     *RunChanges `json:"changes,omitempty"` // of a delta
 }
 
 // ImportRequest asks for import/run.
@@ -125,6 +127,8 @@ type FeedPlan struct {
 	Removed    int64  `json:"removed"`
 	Unchanged  int64  `json:"unchanged"`
 	Records    int64  `json:"records"`
+	Refresh    bool   `json:"refresh,omitempty"` // the bundle carries every record
+	Base       int64  `json:"base,omitempty"`    // the generation that a delta is applied to
 }
 
 // BundlePlan is the part of a plan about one bundle.
@@ -199,12 +203,15 @@ type ExchangeRequest struct {
 
 // Due is what is owed to a peer met on a medium.
 type Due struct {
-	Peer     string `json:"peer"`
-	Hub      bool   `json:"hub"`  // receipts and inventory go to it
-	Site     bool   `json:"site"` // a mirror goes to it
-	Receipts int    `json:"receipts"`
-	Why      string `json:"why"`
-	Owed     bool   `json:"owed,omitempty"` // the medium cannot be written: still to be done
+	Peer     string   `json:"peer"`
+	Hub      bool     `json:"hub"`              // receipts and inventory go to it
+	Site     bool     `json:"site"`             // a mirror goes to it
+	Wanted   int      `json:"wanted,omitempty"` // volumes it asked for, which are on the shelf
+	Delta    []string `json:"delta,omitempty"`  // feeds that go as what changed in them
+	Full     []string `json:"full,omitempty"`   // feeds that go whole
+	Receipts int      `json:"receipts"`
+	Why      string   `json:"why"`
+	Owed     bool     `json:"owed,omitempty"` // the medium cannot be written: still to be done
 }
 
 // Exchanged is the result of exchange/run: one visit.
@@ -247,16 +254,21 @@ type Receipts struct {
 
 // RunRequest submits or names an export run.
 type RunRequest struct {
-	ID          string `json:"id,omitempty"`
-	Tenant      string `json:"tenant,omitempty"`
-	Profile     string `json:"profile,omitempty"`
-	For         string `json:"for,omitempty"`
-	To          string `json:"to,omitempty"` // absolute path
-	Unencrypted bool   `json:"unencrypted,omitempty"`
-	VolumeBytes int64  `json:"volumeBytes,omitempty"`
-	AllowEmpty  bool   `json:"allowEmpty,omitempty"`
-	Status      string `json:"status,omitempty"` // list: a state
-	Limit       int    `json:"limit,omitempty"`  // list; 0: 50
+	ID          string   `json:"id,omitempty"`
+	Tenant      string   `json:"tenant,omitempty"`
+	Profile     string   `json:"profile,omitempty"`
+	For         string   `json:"for,omitempty"`
+	To          string   `json:"to,omitempty"` // absolute path
+	Unencrypted bool     `json:"unencrypted,omitempty"`
+	VolumeBytes int64    `json:"volumeBytes,omitempty"`
+	AllowEmpty  bool     `json:"allowEmpty,omitempty"`
+	Feeds       []string `json:"feeds,omitempty"`         // of a mirror: these alone; empty: all
+	Base        string   `json:"base,omitempty"`          // a delta against this, for experts: run id, bundle id or generation
+	Reset       bool     `json:"resetBaseline,omitempty"` // the delta carries every record
+	Anonymous   bool     `json:"anonymous,omitempty"`     // the label does not say for whom
+	Medium      string   `json:"medium,omitempty"`        // "dvd": one folder per disc
+	Status      string   `json:"status,omitempty"`        // list: a state
+	Limit       int      `json:"limit,omitempty"`         // list; 0: 50
 }
 
 // RunFeed is what a run carried of one feed.
@@ -298,6 +310,8 @@ type Run struct {
 	BundleID   string              `json:"bundleId,omitempty"`
 	LabelID    string              `json:"labelId,omitempty"`
 	Feeds      []RunFeed           `json:"feeds,omitempty"`
+	Bases      []RunFeed           `json:"bases,omitempty"` // of a delta: every state it can be applied to
+	Changes    *RunChanges         `json:"changes,omitempty"`
 	Bytes      int64               `json:"bytes"`
 	Records    int64               `json:"records"`
 	Shelf      string              `json:"shelf,omitempty"`
@@ -308,6 +322,13 @@ type Run struct {
 	StartedAt  string              `json:"startedAt,omitempty"`
 	FinishedAt string              `json:"finishedAt,omitempty"`
 	Progress   *RunProgress        `json:"progress,omitempty"`
+}
+
+// RunChanges are what a delta changes against the newest of its bases.
+type RunChanges struct {
+	Added   int64 `json:"added"`
+	Changed int64 `json:"changed"`
+	Removed int64 `json:"removed"`
 }
 
 // RunProgress is how far a run is in its stage.
@@ -368,6 +389,9 @@ type Medium struct {
 	Serial   string         `json:"serial,omitempty"`
 	SameDisk bool           `json:"sameDisk,omitempty"` // as the data directory: a copy here is no copy
 	Ours     bool           `json:"ours"`               // has a folder sallyport
+	State    string         `json:"state"`              // ours, half-copied, no-folder, empty, not-mounted, encrypted, unreadable
+	Sentence string         `json:"sentence"`           // what a person is to know of it
+	Writing  string         `json:"writing,omitempty"`  // why nothing can be written to it
 	Bundles  []MediumBundle `json:"bundles,omitempty"`
 	Cards    []string       `json:"cards,omitempty"` // names on cards; unproven
 	Peers    []string       `json:"peers,omitempty"` // known ones met on it
@@ -384,6 +408,7 @@ type MediumBundle struct {
 	Bytes     int64    `json:"bytes,omitempty"`
 	CreatedAt string   `json:"createdAt,omitempty"`
 	Problem   string   `json:"problem,omitempty"`
+	Unlisted  []string `json:"unlisted,omitempty"` // files beside it that are not part of it
 }
 
 // Media is the answer of media/list.

@@ -69,6 +69,14 @@ type Feed struct {
 	AcceptedAt  string           `json:"acceptedAt,omitempty"`  // here
 	Bytes       int64            `json:"bytes"`
 	Pinned      bool             `json:"pinned,omitempty"`
+	PinReason   string           `json:"pinReason,omitempty"`
+	Mark        string           `json:"mark,omitempty"`     // highest epoch.generation ever accepted
+	Newest      string           `json:"newest,omitempty"`   // newest epoch.generation held
+	Standing    string           `json:"standing,omitempty"` // against the budget: ok, warn, breach; "": none
+	Blocks      bool             `json:"blocks,omitempty"`   // nothing older may be activated
+	AgeSeconds  int64            `json:"ageSeconds,omitempty"`
+	AtLeast     bool             `json:"atLeast,omitempty"` // the age is a lower bound
+	Every       int64            `json:"everySeconds,omitempty"`
 }
 
 // Feeds is the answer of feeds/list.
@@ -94,6 +102,8 @@ type Generation struct {
 	LoadedBy   string `json:"loadedBy,omitempty"`
 	AcceptedAt string `json:"acceptedAt"`
 	Active     bool   `json:"active"`
+	Held       bool   `json:"held,omitempty"` // a hold keeps it from retention
+	AnchorTime string `json:"anchorTime,omitempty"`
 }
 
 // RecordRequest asks for records. Show: Key (or an alias). Search: Query, a key, an alias, or a package as name or

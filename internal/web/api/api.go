@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/intake"
 	"sallyport/internal/keyring"
 	"sallyport/internal/layer"
+	"sallyport/internal/lifecycle"
 	"sallyport/internal/load"
 	"sallyport/internal/marks"
 	"sallyport/internal/metrics"
@@ -49,14 +50,18 @@ type Deps struct {
 	Load     *load.Room
 	Intake   *intake.Room
 	Export   *export.Room
+	Care     *lifecycle.Room
 	Metrics  *metrics.Set
 	Clock    clock.Clock
 	Random   io.Reader
 	FS       durable.FS
 	Log      *slog.Logger
 	Self     wire.Appliance
-	Roots    [][]byte // envelopes of our own trust root
-	Reserve  int64    // bytes of the disk that stay free
+	Roots    [][]byte      // envelopes of our own trust root
+	Every    time.Duration // how often a stick arrives, for feeds without a rhythm of their own
+	Store    Store
+	Tend     func()               // looks after a full disk; called before each action, cheap
+	Reasons  func() []wire.Reason // what is not well with disk and store
 	Ready    func() bool
 	Go       func(func()) // runs a goroutine that the daemon waits for
 	Fatal    func(error)  // ends the daemon: a sync failed
@@ -84,12 +89,20 @@ func (a *API) Actions() []web.Action {
 		short("metrics/show", a.metricsShow),
 		long("load/run", a.loadRun),
 		short("feeds/list", a.feedsList), short("feeds/show", a.feedsShow),
+		short("feeds/rollback", a.feedsRollback), short("feeds/pin", a.feedsPin), short("feeds/unpin", a.feedsUnpin),
+		short("feeds/hold", a.feedsHold), short("feeds/release", a.feedsRelease), short("feeds/rhythm", a.feedsRhythm),
+		long("backup/create", a.backupCreate),
 		short("records/show", a.recordsShow), short("records/search", a.recordsSearch), short("records/list", a.recordsList),
 		short("card/show", a.cardShow), short("card/write", a.cardWrite),
 		short("peers/list", a.peersList), short("peers/show", a.peersShow), short("peers/inspect", a.peersInspect), short("peers/add", a.peersAdd),
+		short("trust/show", a.trustShow), short("trust/plan", a.trustPlan), long("trust/apply", a.trustApply),
+		short("keys/list", a.keysList), short("keys/rotate", a.keysRotate), short("keys/revoke", a.keysRevoke), short("keys/apply", a.keysApply),
+		short("approvals/list", a.approvalsList), short("approvals/show", a.approvalsShow), short("approvals/approve", a.approvalsApprove),
+		short("approvals/deny", a.approvalsDeny),
 		long("outbound/write", a.outboundWrite), long("import/run", a.importRun), long("exchange/run", a.exchangeRun),
 		short("receipts/list", a.receiptsList), short("receipts/show", a.receiptsShow),
 		short("timeline/list", a.timelineList), short("timeline/verify", a.timelineVerify), short("timeline/checkpoint", a.timelineCheckpoint),
+		short("store/show", a.storeShow), short("store/prune", a.storePrune), long("store/scrub", a.storeScrub), long("media/heal", a.mediaHeal),
 		short("media/list", a.mediaList), short("media/show", a.mediaShow),
 		short("runs/submit", a.runsSubmit), long("runs/watch", a.runsWatch), short("runs/list", a.runsList), short("runs/show", a.runsShow),
 		short("runs/cancel", a.runsCancel), long("bundles/verify", a.bundlesVerify),
@@ -99,6 +112,7 @@ func (a *API) Actions() []web.Action {
 // guard ends the daemon when our own disk failed a sync: what it acknowledged is whole, what comes next would not be.
 func (a *API) guard(run func(context.Context, *web.Call) (any, error)) func(context.Context, *web.Call) (any, error) {
 	return func(ctx context.Context, c *web.Call) (any, error) {
+		a.Tend()
 		v, err := run(ctx, c)
 		if code.Has(err, code.FsyncFailed) {
 			a.Fatal(err)

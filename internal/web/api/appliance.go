@@ -34,7 +34,7 @@ func (a *API) statusShow(ctx context.Context, _ *web.Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		if out.Feeds, err = feedsOf(tx, "", n); err != nil {
+		if out.Feeds, err = a.feedsOf(tx, "", n); err != nil {
 			return err
 		}
 		peers, err := peer.List(tx)
@@ -95,15 +95,7 @@ func (a *API) Waiting() int {
 
 // Health judges what can be judged without reading every byte.
 func (a *API) Health() (health string, reasons []wire.Reason) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(a.Self.DataDir, &st); err != nil {
-		reasons = append(reasons, wire.Reason{Level: "critical", What: "the data directory cannot be read: " + err.Error()})
-	} else if free := int64(st.Bavail) * st.Bsize; free < a.Reserve {
-		reasons = append(reasons, wire.Reason{
-			Level: "warning", What: fmt.Sprintf("%s of the disk are free, loads and imports stop below %s", units.Size(free), units.Size(a.Reserve)),
-			Next: "Free space on the disk of " + a.Self.DataDir + ".",
-		})
-	}
+	reasons = a.Reasons()
 	if now := a.Marks.Now(); now.Suspect {
 		reasons = append(reasons, wire.Reason{
 			Level: "warning", What: fmt.Sprintf("this machine's clock reads %s and cannot be right: it is at least %s", clock.Format(now.Wall), clock.Format(now.Trusted)),
@@ -179,7 +171,13 @@ func (a *API) ownRoot() error {
 }
 
 // root is our own trust root at its newest version.
-func (a *API) root() (*root.Trusted, error) { return chain(a.Roots) }
+func (a *API) root() (*root.Trusted, error) {
+	envelopes, err := a.Keys.Roots(a.Roots)
+	if err != nil {
+		return nil, err
+	}
+	return chain(envelopes)
+}
 
 func (a *API) layersOpen(ctx context.Context) error {
 	views, err := a.views("", "")

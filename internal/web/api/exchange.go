@@ -6,12 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"sallyport/internal/bundle"
 	"sallyport/internal/code"
 	"sallyport/internal/export"
 	"sallyport/internal/feed"
 	"sallyport/internal/intake"
-	"sallyport/internal/job"
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
 	"sallyport/internal/units"
@@ -89,9 +87,13 @@ func (a *API) outbound(ctx context.Context, c *web.Call, hub peer.Peer, path str
 }
 
 func written(run export.Run, name string) wire.Written {
-	return wire.Written{
+	w := wire.Written{
 		For: name, Kind: run.Kind, Variant: run.Variant, Run: run.ID, Name: run.Name, BundleID: run.BundleID.String(), Bytes: run.Bytes, Records: run.Records,
 	}
+	if c := run.Changes; c != nil {
+		w.Changes = &wire.RunChanges{Added: c.Added, Changed: c.Changed, Removed: c.Removed}
+	}
+	return w
 }
 
 // sentence is the last one of a visit (66-words-on-screen, "after exchange").
@@ -102,9 +104,14 @@ func sentence(list []wire.Written) string {
 	parts := []string{"Done. Safe to remove."}
 	for _, w := range list {
 		var what []string
-		if w.Kind == "outbound" {
+		switch {
+		case w.Kind == "outbound":
 			what = []string{units.Plural(int64(w.Receipts), "receipt", "receipts"), units.Plural(int64(w.Inventories), "inventory", "inventories")}
-		} else {
+		case len(w.Volumes) > 0:
+			what = []string{units.Plural(int64(len(w.Volumes)), "volume", "volumes") + " of " + w.Name + " that it asked for"}
+		case w.Changes != nil:
+			what = []string{"a delta", units.Count(w.Changes.Added) + " added", units.Count(w.Changes.Changed) + " changed", units.Count(w.Changes.Removed) + " removed", units.Size(w.Bytes)}
+		default:
 			what = []string{units.Plural(w.Records, "record", "records") + " in a " + w.Variant + " " + w.Kind}
 		}
 		parts = append(parts, fmt.Sprintf("On this stick for %s: %s, readable only by %s.", w.For, strings.Join(what, ", "), w.For))
@@ -119,8 +126,10 @@ type visit struct {
 	q   wire.ExchangeRequest
 	out wire.Exchanged
 
-	empty   bool     // nothing of ours on the medium
-	carried []string // hubs for whom the medium has already all that we would say
+	empty   bool             // nothing of ours on the medium
+	carried []string         // hubs for whom the medium has already all that we would say
+	notes   []string         // what else must be said
+	wanted  map[string][]ask // by peer: what it asked for
 }
 
 // exchangeRun does one whole visit of a medium: everything in that is for us, under one plan; then everything out that
@@ -165,6 +174,9 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 	if len(v.carried) > 0 {
 		v.out.Sentence += fmt.Sprintf(" What %s is owed is on this stick already.", strings.Join(v.carried, " and "))
 	}
+	for _, n := range v.notes {
+		v.out.Sentence += " " + n
+	}
 	if v.empty && len(v.out.Written) == 0 {
 		v.out.Sentence = "Nothing came in and nothing went out."
 		return v.out, code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
@@ -193,124 +205,6 @@ func (v *visit) waiting() string {
 	return "Nothing was changed yet: approve the plan by its digest, then this visit goes on."
 }
 
-// due works out what those whom we met lack. It reads the medium again, so that what lies on it already is not written
-// twice, and the ledgers after the first half.
-func (v *visit) due(ctx context.Context) ([]wire.Due, error) {
-	met, err := v.Intake.Found(ctx, v.q.Path)
-	if err != nil && code.Of(err) != code.MediumEmpty {
-		return nil, err
-	}
-	there, err := onMedium(v.q.Path)
-	if err != nil {
-		return nil, err
-	}
-	names := v.q.For
-	receipts := map[string]intake.VisitPeer{}
-	for _, p := range met.Peers {
-		receipts[p.Name] = p
-		if len(v.q.For) == 0 {
-			names = append(names, p.Name)
-		}
-	}
-	list := []wire.Due{}
-	err = v.State.View(func(tx *state.Tx) error {
-		for _, name := range names {
-			p, err := peer.Get(tx, name)
-			if err != nil {
-				return err
-			}
-			d, err := v.owed(tx, p, receipts[name], there)
-			if err != nil {
-				return err
-			}
-			if d.Hub || d.Site {
-				list = append(list, d)
-			}
-		}
-		return nil
-	})
-	return list, v.knownPeers(err)
-}
-
-// owed judges one peer: it is our hub when we hold feeds of it, our site when we have feeds of our own for it. A hub is
-// told when there is something to say; a site gets a mirror when what is active here is neither known to be held there nor
-// on this medium already.
-func (v *visit) owed(tx *state.Tx, p peer.Peer, met intake.VisitPeer, there map[string]bool) (wire.Due, error) {
-	d := wire.Due{Peer: p.Name, Receipts: met.Receipts}
-	asked := slices.Contains(v.q.For, p.Name)
-	if met.Hub && (met.Receipts > 0 || asked) {
-		home, err := v.home(tx, p, there)
-		if err != nil {
-			return d, err
-		}
-		if home {
-			v.carried = append(v.carried, p.Name)
-		} else {
-			d.Hub, d.Why = true, units.Plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"
-		}
-	}
-	feeds, err := feed.List(tx, p.Tenant)
-	if err != nil {
-		return d, err
-	}
-	var now []job.FeedState
-	var lacks []string
-	for _, f := range feeds {
-		g, ok, err := feed.Current(tx, f.Ref)
-		if err != nil {
-			return d, err
-		}
-		if !f.Local || !ok || g.Records == 0 {
-			continue
-		}
-		now = append(now, job.FeedState{Ref: f.Ref, Epoch: g.Epoch, Generation: g.Generation, Root: g.Root})
-		if !p.Knows(f.Ref.Name, g.Root) {
-			lacks = append(lacks, f.Ref.Name)
-		}
-	}
-	if len(lacks) == 0 && !(asked && len(now) > 0) {
-		return d, nil
-	}
-	carried, err := lies(tx, p, now, there)
-	if err != nil || carried {
-		return d, err
-	}
-	d.Site, d.Why = true, strings.TrimPrefix(d.Why+"; new for it: "+strings.Join(lacks, ", "), "; ")
-	return d, nil
-}
-
-// home tells whether a way home for the peer that says exactly what would be said now is on the medium already.
-func (v *visit) home(tx *state.Tx, p peer.Peer, there map[string]bool) (bool, error) {
-	told, err := v.Intake.Told(tx, p.Name)
-	if err != nil {
-		return false, err
-	}
-	runs, err := job.List(tx, p.Tenant, "", 1, func(r job.Run) bool {
-		return r.State == job.Succeeded && r.Papers == told && slices.Contains(r.Peers, p.Name) && there[bundle.BundleDir(r.Name, r.LabelID)]
-	})
-	return len(runs) > 0, err
-}
-
-// lies tells whether a bundle for the peer with exactly these states is on the medium already.
-func lies(tx *state.Tx, p peer.Peer, now []job.FeedState, there map[string]bool) (bool, error) {
-	runs, err := job.List(tx, p.Tenant, "", 0, func(r job.Run) bool {
-		return r.State == job.Succeeded && slices.Contains(r.Peers, p.Name) && there[bundle.BundleDir(r.Name, r.LabelID)] && sameStates(r.Feeds, now)
-	})
-	return len(runs) > 0, err
-}
-
-func sameStates(a, b []job.FeedState) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, f := range a {
-		if !slices.Contains(b, f) {
-			return false
-		}
-	}
-	return true
-}
-
 // write is the second half.
 func (v *visit) write(ctx context.Context) error {
 	for _, d := range v.out.Due {
@@ -319,31 +213,63 @@ func (v *visit) write(ctx context.Context) error {
 			p, err = peer.Get(tx, d.Peer)
 			return err
 		})
+		if err == nil {
+			err = v.writeFor(ctx, d, p)
+		}
 		if err != nil {
-			return err
-		}
-		if d.Hub {
-			w, err := v.outbound(ctx, v.c, p, v.q.Path)
-			if err != nil {
-				return fmt.Errorf("write for %s: %w", p.Name, err)
-			}
-			v.out.Written = append(v.out.Written, w)
-		}
-		if d.Site {
-			w, err := v.mirror(ctx, p)
-			if err != nil {
-				return fmt.Errorf("write for %s: %w", p.Name, err)
-			}
-			v.out.Written = append(v.out.Written, w)
+			return fmt.Errorf("write for %s: %w", d.Peer, err)
 		}
 	}
 	return nil
 }
 
+// writeFor writes what one peer is owed: first what it asked for, without which nothing else may be of use to it.
+func (v *visit) writeFor(ctx context.Context, d wire.Due, p peer.Peer) error {
+	for _, a := range v.wanted[p.Name] {
+		if err := v.again(ctx, p, a); err != nil {
+			return err
+		}
+	}
+	if d.Hub {
+		w, err := v.outbound(ctx, v.c, p, v.q.Path)
+		if err != nil {
+			return err
+		}
+		v.out.Written = append(v.out.Written, w)
+	}
+	for _, m := range []struct {
+		profile string
+		feeds   []string
+	}{{"mirror:delta", d.Delta}, {"mirror:full", d.Full}} {
+		if len(m.feeds) == 0 {
+			continue
+		}
+		w, err := v.mirror(ctx, p, m.profile, m.feeds)
+		if err != nil {
+			return err
+		}
+		v.out.Written = append(v.out.Written, w)
+	}
+	return nil
+}
+
+// again writes volumes that a peer asked for.
+func (v *visit) again(ctx context.Context, p peer.Peer, a ask) error {
+	v.c.Progress(wire.Progress{Stage: "export", Subject: p.Name, Note: "writing again for " + p.Name})
+	copied, err := v.Export.Again(ctx, a.run.ID, v.q.Path, a.volumes, v.c.Actor.Name())
+	if err != nil || copied.Written == 0 {
+		return err
+	}
+	w := written(export.Run{Run: a.run}, p.Name)
+	w.Bytes, w.Volumes = copied.Bytes, a.volumes
+	v.out.Written = append(v.out.Written, w)
+	return nil
+}
+
 // mirror exports for one site and waits for it. A visit that is broken off takes its run with it.
-func (v *visit) mirror(ctx context.Context, p peer.Peer) (wire.Written, error) {
+func (v *visit) mirror(ctx context.Context, p peer.Peer, profile string, feeds []string) (wire.Written, error) {
 	v.c.Progress(wire.Progress{Stage: "export", Subject: p.Name, Note: "writing for " + p.Name})
-	id, err := v.submit(ctx, v.c, wire.RunRequest{Tenant: p.Tenant, Profile: "mirror:full", For: p.Name, To: v.q.Path})
+	id, err := v.submit(ctx, v.c, wire.RunRequest{Tenant: p.Tenant, Profile: profile, For: p.Name, To: v.q.Path, Feeds: feeds})
 	if err != nil {
 		return wire.Written{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
@@ -106,20 +107,20 @@ func (a *API) feedsList(_ context.Context, c *web.Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		out.Feeds, err = feedsOf(tx, q.Tenant, n)
+		out.Feeds, err = a.feedsOf(tx, q.Tenant, n)
 		return err
 	})
 	return out, err
 }
 
-func feedsOf(tx *state.Tx, tenant string, n names) ([]wire.Feed, error) {
+func (a *API) feedsOf(tx *state.Tx, tenant string, n names) ([]wire.Feed, error) {
 	list, err := feed.List(tx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	all := []wire.Feed{}
 	for _, f := range list {
-		w, err := feedOf(tx, f, n)
+		w, err := a.feedOf(tx, f, n)
 		if err != nil {
 			return nil, err
 		}
@@ -128,18 +129,40 @@ func feedsOf(tx *state.Tx, tenant string, n names) ([]wire.Feed, error) {
 	return all, nil
 }
 
-func feedOf(tx *state.Tx, f feed.Feed, n names) (wire.Feed, error) {
+func (a *API) feedOf(tx *state.Tx, f feed.Feed, n names) (wire.Feed, error) {
 	origin := n.of(f.Ref.Origin)
 	w := wire.Feed{
 		Name: f.Ref.Name, FullName: origin + "/" + f.Ref.Name, Tenant: f.Ref.Tenant, Origin: f.Ref.Origin, OriginName: origin,
-		Local: f.Local, Epoch: f.Active.Epoch, Generation: f.Active.Generation, Pinned: f.Pinned,
+		Local: f.Local, Epoch: f.Active.Epoch, Generation: f.Active.Generation, Pinned: f.Pinned, PinReason: f.PinReason,
+		Mark: pointText(f.Mark.Epoch, f.Mark.Generation),
+	}
+	if err := newest(tx, f, &w); err != nil {
+		return w, err
 	}
 	g, ok, err := feed.Current(tx, f.Ref)
 	if err != nil || !ok {
 		return w, err
 	}
 	w.StateRoot, w.Records, w.Kinds, w.GeneratedAt, w.AcceptedAt, w.Bytes = g.Root.String(), g.Records, g.Counts, g.GeneratedAt, g.AcceptedAt, g.Bytes
+	b := f.Judged(g, a.Marks.Now(), a.Every)
+	w.Standing, w.Blocks, w.AgeSeconds, w.AtLeast, w.Every = string(b.Standing), b.Blocks, int64(b.Age/time.Second), b.AtLeast, int64(b.Every/time.Second)
 	return w, nil
+}
+
+// newest tells the newest generation that is held: more than the active one when a feed is pinned.
+func newest(tx *state.Tx, f feed.Feed, w *wire.Feed) error {
+	all, err := feed.Generations(tx, f.Ref)
+	if err == nil && len(all) > 0 {
+		w.Newest = all[0].String()
+	}
+	return err
+}
+
+func pointText(epoch, generation int64) string {
+	if generation == 0 {
+		return ""
+	}
+	return feed.Point{Epoch: epoch, Generation: generation}.String()
 }
 
 // find resolves a feed's name and lists the feeds there are when it is unknown.
@@ -182,7 +205,7 @@ func (a *API) feedsShow(_ context.Context, c *web.Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		if out.Feed, err = feedOf(tx, f, n); err != nil {
+		if out.Feed, err = a.feedOf(tx, f, n); err != nil {
 			return err
 		}
 		held, err := feed.Generations(tx, f.Ref)
@@ -197,7 +220,7 @@ func (a *API) feedsShow(_ context.Context, c *web.Call) (any, error) {
 func generationOf(f feed.Feed, g feed.Generation) wire.Generation {
 	w := wire.Generation{
 		Epoch: g.Epoch, Generation: g.Generation, StateRoot: g.Root.String(), Records: g.Records, Bytes: g.Bytes,
-		Signer: g.Signer, LoadedBy: g.LoadedBy, AcceptedAt: g.AcceptedAt, Active: g.Point == f.Active,
+		Signer: g.Signer, LoadedBy: g.LoadedBy, AcceptedAt: g.AcceptedAt, Active: g.Point == f.Active, Held: g.Held, AnchorTime: g.AnchorTime,
 	}
 	if !g.BundleID.IsZero() {
 		w.BundleID = g.BundleID.String()
@@ -239,7 +262,7 @@ func (a *API) actives(tenant, name string) (list []active, err error) {
 				continue
 			}
 			at := active{ref: f}
-			if at.feed, err = feedOf(tx, f, n); err != nil {
+			if at.feed, err = a.feedOf(tx, f, n); err != nil {
 				return err
 			}
 			for _, l := range g.Layers {

@@ -3,27 +3,29 @@ package api
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
 	"sallyport/internal/intake"
 	"sallyport/internal/media"
+	"sallyport/internal/units"
 	"sallyport/internal/verify"
 	"sallyport/internal/web"
 	"sallyport/internal/wire"
 )
 
-// mountPoints are below which sticks are mounted by people and desktops.
-func mountPoints() []string { return []string{"/media/", "/mnt/", "/run/media/"} }
-
-// mediaList looks at every mount below the usual places.
+// mediaList looks at every mount below the usual places, and names the sticks that are plugged in and cannot be looked into:
+// locked, of a file system this kernel does not read, or not mounted.
 func (a *API) mediaList(ctx context.Context, _ *web.Call) (any, error) {
 	out := wire.Media{Media: []wire.Medium{}}
 	f, err := os.Open("/proc/self/mounts")
@@ -38,14 +40,17 @@ func (a *API) mediaList(ctx context.Context, _ *web.Call) (any, error) {
 			continue
 		}
 		at := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(fields[1])
-		if !slices.ContainsFunc(mountPoints(), func(p string) bool { return strings.HasPrefix(at, p) }) {
+		if !slices.ContainsFunc(media.Usual(), func(p string) bool { return strings.HasPrefix(at, p) }) {
 			continue
 		}
 		m, err := a.look(ctx, at)
 		if err != nil {
-			m = wire.Medium{Path: at}
+			m.Path, m.Sentence = at, media.Said(err)
 		}
 		out.Media = append(out.Media, m)
+	}
+	for _, s := range media.Strays() {
+		out.Media = append(out.Media, wire.Medium{Path: s.Device, Device: s.Device, FSType: s.Signature, State: string(s.State), Sentence: s.Sentence})
 	}
 	return out, lines.Err()
 }
@@ -78,7 +83,12 @@ func (a *API) look(ctx context.Context, at string) (wire.Medium, error) {
 	if err != nil {
 		return w, err
 	}
-	w.Ours = !found.Empty()
+	w.Writing = info.Writing()
+	if w.Ours = !found.Empty(); !w.Ours {
+		w.State, w.Sentence = string(m.Kind()), media.Said(m.Nothing())
+		return w, nil
+	}
+	w.State = string(media.Ours)
 	for _, dir := range found.Bundles {
 		w.Bundles = append(w.Bundles, labelOf(m.FS(), dir))
 	}
@@ -88,14 +98,43 @@ func (a *API) look(ctx context.Context, at string) (wire.Medium, error) {
 	for _, c := range found.Cards {
 		w.Cards = append(w.Cards, strings.TrimSuffix(path.Base(c), ".card.json"))
 	}
-	visit, err := a.Intake.Found(ctx, at)
-	if code.Of(err) == code.MediumEmpty {
-		return w, nil
+	if len(found.Unfinished) > 0 && len(found.Bundles)+len(found.Cards)+len(found.Loose) == 0 {
+		w.State = string(media.HalfCopied)
 	}
+	visit, err := a.Intake.Found(ctx, at)
 	for _, p := range visit.Peers {
 		w.Peers = append(w.Peers, p.Name)
 	}
+	if w.Sentence = media.State(w.State).Sentence(); w.Sentence == "" {
+		w.Sentence = a.words(w, visit)
+	}
 	return w, err
+}
+
+// words say whose stick it is, by what its labels say themselves (66-words-on-screen).
+func (a *API) words(w wire.Medium, v intake.Visit) string {
+	var whom, made []string
+	var bytes int64
+	for _, b := range w.Bundles {
+		bytes += b.Bytes
+		made = append(made, b.From)
+		whom = append(whom, b.For...)
+	}
+	slices.Sort(whom)
+	others := strings.Join(slices.Compact(whom), " and ")
+	switch n := len(w.Bundles); {
+	case v.ForUs > 0:
+		return fmt.Sprintf("This stick has %s for this site, %s. Nothing was opened: sallyport import verifies it.", units.Plural(int64(v.ForUs), "bundle", "bundles"), units.Size(bytes))
+	case n == 0:
+		return "This stick has no bundle, only papers (cards, trust roots). Nothing was opened."
+	case !slices.ContainsFunc(made, func(name string) bool { return name != a.Self.Name }):
+		return fmt.Sprintf("This stick has %s made here. Nothing to take in.", units.Plural(int64(n), "bundle", "bundles"))
+	case others == "" || v.Others == 0:
+		return "This stick has a bundle that could not be read. Nothing was opened: sallyport import says why."
+	case n == 1:
+		return fmt.Sprintf("This bundle is for %s, not for this site (%s). Nothing was opened. Keep the stick for its courier.", others, a.Self.Name)
+	}
+	return fmt.Sprintf("These %d bundles are for %s, not for this site (%s). Nothing was opened. Keep the stick for its courier.", len(w.Bundles), others, a.Self.Name)
 }
 
 // maxLabel bounds a label file: the payload and its signatures.
@@ -115,27 +154,58 @@ func labelOf(fsys fs.FS, dir string) wire.MediumBundle {
 	}
 	raw, err := fs.ReadFile(fsys, files[0])
 	if err != nil {
-		b.Problem = err.Error()
+		b.Problem = shown(err.Error())
 		return b
 	}
 	claim, err := attest.Inspect(raw)
 	if err != nil {
-		b.Problem = err.Error()
+		b.Problem = shown(err.Error())
 		return b
 	}
 	l, err := bundle.ParseLabel(claim.Payload)
 	if err != nil {
-		b.Problem = err.Error()
+		b.Problem = shown(err.Error())
 		return b
 	}
 	b.Name, b.From, b.Kind, b.Variant, b.CreatedAt = l.Name, l.Appliance.Name, l.Kind, l.Variant, l.CreatedAt
 	for _, f := range l.For {
 		b.For = append(b.For, f.Name)
 	}
+	named := []string{path.Base(files[0]), "SHA256SUMS", "COVER.txt"}
 	for _, v := range l.Volumes {
 		b.Bytes += v.Bytes
+		named = append(named, v.Name)
 	}
+	b.Unlisted = beside(fsys, dir, named)
 	return b
+}
+
+// maxBeside is how many files that are not part of a bundle are listed.
+const maxBeside = 20
+
+// beside lists what lies beside a bundle and is not part of it (Thumbs.db, ._x, a kiosk's report): never opened. The names
+// are foreign: what no screen shows is replaced.
+func beside(fsys fs.FS, dir string, named []string) (list []string) {
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if len(list) < maxBeside && !slices.ContainsFunc(named, func(n string) bool { return strings.EqualFold(n, e.Name()) }) {
+			list = append(list, shown(e.Name()))
+		}
+	}
+	return list
+}
+
+// shown is a foreign text that does nothing to a terminal or a page.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func (a *API) importRun(ctx context.Context, c *web.Call) (any, error) {

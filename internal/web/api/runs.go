@@ -42,9 +42,12 @@ func (a *API) submit(ctx context.Context, c *web.Call, q wire.RunRequest) (strin
 			return "", err
 		}
 	}
+	if err := a.Care.Heard(tenant, q.For); err != nil {
+		return "", err
+	}
 	id, err := a.Export.Submit(ctx, export.Request{
 		Tenant: tenant, Profile: q.Profile, For: q.For, To: q.To, Unencrypted: q.Unencrypted, VolumeBytes: q.VolumeBytes,
-		AllowEmpty: q.AllowEmpty, Actor: c.Actor.Name(),
+		AllowEmpty: q.AllowEmpty, Feeds: q.Feeds, Base: q.Base, Reset: q.Reset, Actor: c.Actor.Name(),
 	})
 	if err != nil {
 		return "", a.knownPeers(err)
