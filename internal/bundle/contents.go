@@ -68,6 +68,7 @@ func (m *Manifest) checkFeeds(c *checker) {
 		c.demand((m.Delta != nil) == (len(f.Bases) > 0), place+".bases", "in a delta, and nowhere else", len(f.Bases))
 		for j, b := range f.Bases {
 			c.demand(b.Generation >= 1 && (j == 0 || f.Bases[j-1].Generation < b.Generation), place+".bases", "ascending by generation", b.Generation)
+			c.demand(b.Generation < f.Generation || b.Generation == f.Generation && b.StateRoot == f.StateRoot, place+".bases", fmt.Sprintf("generations before %d", f.Generation), b.Generation)
 		}
 		for kind := range f.Counts {
 			c.wrap(c.code, place+".counts", ident.Kind(kind))

@@ -18,8 +18,9 @@ func SumsSheet(vs []Volume) []byte {
 }
 
 // CoverSheet is COVER.txt, the sheet a person signs for: fields of the label only, without its id and sheets, which are not known
-// yet. mirror is the digest of the kit's mirror binary, zero when it is not known.
-func CoverSheet(l *Label, mirror digest.Digest) []byte {
+// yet. mirror is the digest of the kit's mirror binary, zero when it is not known. discs lists, for each disc the volumes are
+// spread over, their positions in l.Volumes; none when they are not.
+func CoverSheet(l *Label, mirror digest.Digest, discs ...[]int) []byte {
 	var b bytes.Buffer
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
@@ -41,6 +42,13 @@ func CoverSheet(l *Label, mirror digest.Digest) []byte {
 	b.WriteString("\nVOLUMES\n")
 	for _, v := range l.Volumes {
 		fmt.Fprintf(&b, "%s\n  %d bytes  %s\n", v.Name, v.Bytes, v.Digest.Hex())
+	}
+	for i, disc := range discs {
+		if i == 0 {
+			b.WriteString("\nDISCS (in any order; each has this sheet and the label)\n")
+		}
+		first, last := l.Volumes[disc[0]].N, l.Volumes[disc[len(disc)-1]].N
+		fmt.Fprintf(&b, "disc %d of %d: volumes %d to %d\n", i+1, len(discs), first, last)
 	}
 	b.WriteString("\nCHECK\nVerify with the `mirror` from your kit, not with the one on this medium:\n  mirror verify PATH --key YOUR-COPY-OF-THE-KEY.pub\n")
 	if !mirror.IsZero() {

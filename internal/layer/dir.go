@@ -80,6 +80,21 @@ func (d *Dir) Seal(w *Writer, m Meta) (file string, bytes int64, err error) {
 // Install renames a sealed layer to FileName(m) durably, and tells that name and the file's size. On an error nothing is
 // named. A room that plans first seals with Writer.Seal and installs when the plan is approved.
 func (d *Dir) Install(w *Writer, m Meta) (file string, bytes int64, err error) {
+	return d.install(w, FileName(m))
+}
+
+// InstallBeside is Install, but leaves a file alone that named says a kept generation has, and takes the next free name:
+// the layer of a generation that was forgotten may still be the base of younger ones.
+func (d *Dir) InstallBeside(w *Writer, m Meta, named func(file string) bool) (file string, bytes int64, err error) {
+	file = FileName(m)
+	for n := 2; named(file); n++ {
+		ext := filepath.Ext(FileName(m))
+		file = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(FileName(m), ext), n, ext)
+	}
+	return d.install(w, file)
+}
+
+func (d *Dir) install(w *Writer, file string) (_ string, bytes int64, err error) {
 	defer w.Abort()
 	if w.db != nil {
 		return "", 0, fmt.Errorf("install layer: %w", code.New(code.Bug, "it is not sealed"))
@@ -88,7 +103,6 @@ func (d *Dir) Install(w *Writer, m Meta) (file string, bytes int64, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("install layer: %w", err)
 	}
-	file = FileName(m)
 	d.forget(file)
 	if err := d.fs.Rename(w.path, d.Path(file)); err != nil {
 		return "", 0, fmt.Errorf("install layer: %w", err)

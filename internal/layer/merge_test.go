@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"sallyport/internal/bundle"
@@ -394,5 +395,28 @@ func TestMixedKind(t *testing.T) {
 	c.must(c.open(file).base.Documents(func(d digest.Digest) error { found = append(found, d); return nil }))
 	if !slices.Equal(found, []digest.Digest{doc}) {
 		t.Errorf("%v", found)
+	}
+}
+
+// A file that a kept generation has is not written over by another of its name.
+func TestInstallBeside(t *testing.T) {
+	c := newChain(t)
+	one := set{{record.Advisory, "K01"}: body(record.Advisory, 1, 0)}
+	taken := map[string]bool{c.full(1, one): true}
+	m := Meta{Feed: ref, Epoch: 1, Generation: 1, Root: one.root()}
+	for _, want := range []string{"-2.layer", "-3.layer"} {
+		w, err := c.dir.Create(ref, t.TempDir())
+		c.must(err)
+		src, index := packed(c.blobs, one)
+		b, err := Build(context.Background(), w, each(index), src, nil)
+		c.must(err)
+		m.Shards = b.Shards
+		c.must(w.Seal(m))
+		file, _, err := c.dir.InstallBeside(w, m, func(file string) bool { return taken[file] })
+		if err != nil || taken[file] || !strings.HasSuffix(file, want) {
+			t.Errorf("%s %v", file, err)
+		}
+		taken[file] = true
+		c.same(c.open(file), one, file)
 	}
 }
