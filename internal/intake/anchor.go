@@ -16,6 +16,15 @@ import (
 type anchorRow struct {
 	Counter int64  `json:"counter"`
 	At      string `json:"at"` // anchorTime
+	Peer    string `json:"peer,omitempty"`
+}
+
+// WaitingAnchor is an anchor of an accepted bundle that moves time by more than 400 days.
+type WaitingAnchor struct {
+	Peer    string
+	Key     string // id of the key that signed it
+	Counter int64
+	At      time.Time
 }
 
 // anchors holds them by key id, written with the bundle's acceptance: a crash before the marks are raised loses no time.
@@ -63,7 +72,7 @@ func (im *imports) keepAnchor(tx *state.Tx, pr *prepared) error {
 	if err != nil || ok && old.Counter >= a.Counter {
 		return err
 	}
-	return anchors.Put(tx, key, anchorRow{a.Counter, a.AnchorTime})
+	return anchors.Put(tx, key, anchorRow{a.Counter, a.AnchorTime, pr.peer.Name})
 }
 
 // recoverAnchors applies what was accepted before a crash kept it from the marks. An anchor whose counter the marks know
@@ -93,4 +102,19 @@ func (r *Room) recoverAnchors() error {
 		}
 	}
 	return err
+}
+
+// WaitingAnchors lists the anchors that two people must confirm before they move time.
+func (r *Room) WaitingAnchors() (list []WaitingAnchor, err error) {
+	known, now := r.Marks.Get().Anchors, r.Marks.Now().Trusted
+	err = r.State.View(func(tx *state.Tx) error {
+		return anchors.Scan(tx, "", func(key string, a anchorRow) error {
+			at, err := clock.Parse(a.At)
+			if err == nil && a.Counter > known[key] && at.After(now) {
+				list = append(list, WaitingAnchor{a.Peer, key, a.Counter, at})
+			}
+			return nil
+		})
+	})
+	return list, err
 }

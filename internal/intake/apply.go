@@ -128,12 +128,20 @@ func stands(decision string, err error) error {
 // install renames the sealed layers to their names and says what each feed would become.
 func (im *imports) install(pr *prepared) ([]feed.Proposal, error) {
 	var list []feed.Proposal
+	var live map[string]bool
+	err := im.State.View(func(tx *state.Tx) (err error) {
+		live, err = feed.LayerFiles(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	for i := range pr.offers {
 		o := &pr.offers[i]
 		if !o.fresh() {
 			continue
 		}
-		p, err := im.proposal(pr, o)
+		p, err := im.proposal(pr, o, live)
 		if err != nil {
 			return nil, fmt.Errorf("install layer of %s: %w", o.state.Feed, err)
 		}
@@ -142,7 +150,7 @@ func (im *imports) install(pr *prepared) ([]feed.Proposal, error) {
 	return list, nil
 }
 
-func (im *imports) proposal(pr *prepared, o *offer) (feed.Proposal, error) {
+func (im *imports) proposal(pr *prepared, o *offer, live map[string]bool) (feed.Proposal, error) {
 	g := feed.Generation{
 		Point: o.point(), Root: o.state.StateRoot, Records: o.state.Records, Counts: o.made.counts, Bytes: o.made.bytes,
 		BundleID: pr.bundle.ID(), Signer: pr.bundle.Signer().ID(), Manifests: o.made.vouchers,
@@ -156,7 +164,7 @@ func (im *imports) proposal(pr *prepared, o *offer) (feed.Proposal, error) {
 		if !slices.Contains(o.own, l) {
 			p.Uses = append(p.Uses, l.layer.File)
 		}
-		if err := l.install(im.Layers); err != nil {
+		if err := l.install(im.Layers, live); err != nil {
 			return p, err
 		}
 		g.Layers = append(g.Layers, l.layer)

@@ -17,8 +17,8 @@ import (
 	"sallyport/internal/pack"
 )
 
-// maxIndexLine bounds one line of an index: two keys of 1,024 bytes escaped, a path, a digest.
-const maxIndexLine = 64 << 10
+// indexLine is more than nearly every line of an index has: a key of 1,024 bytes escaped, a path, a digest, a source.
+const indexLine = 64 << 10
 
 // layers builds the layers of every fresh feed and counts what would change.
 func (im *imports) layers(pr *prepared) error {
@@ -201,7 +201,7 @@ func (pr *prepared) eachLine(at string, fn func([]byte) error) error {
 	z := pack.NewReader(f)
 	defer z.Close()
 	scan := bufio.NewScanner(z)
-	scan.Buffer(make([]byte, maxIndexLine), maxIndexLine)
+	scan.Buffer(make([]byte, indexLine), bundle.MaxLine+1)
 	for scan.Scan() {
 		if err := fn(scan.Bytes()); err != nil {
 			return err

@@ -139,7 +139,7 @@ func (im *imports) delta(pr *prepared, o *offer, p parts) error {
 	now := layer.NewView(old.Base(), top)
 	sum, err := im.rooted(o, now)
 	if err != nil {
-		return im.failed(o, err)
+		return im.failed(o, im.blame(o, old, err))
 	}
 	if !layer.Heavy(old.Base(), top) {
 		all := layer.Built{Shards: now.Shards(), Records: sum.Records, Counts: sum.Counts, Bytes: sum.Bytes}
@@ -240,6 +240,22 @@ func (im *imports) rooted(o *offer, v *layer.View) (layer.Sum, error) {
 		return sum, code.New(code.StateRootBad, "another number of records than was signed").In("", place).Want(o.state.Records, sum.Records)
 	}
 	return sum, nil
+}
+
+// blame tells a delta that does not give what it says from a base that is not any more what was accepted.
+func (im *imports) blame(o *offer, old *layer.View, err error) error {
+	if code.Of(err) != code.StateRootBad {
+		return err
+	}
+	sum, serr := old.Sum(im.ctx)
+	switch {
+	case serr != nil:
+		return serr
+	case sum.Root != o.from.root:
+		return code.New(code.StoreCorrupt, "generation %d of %s, which the delta is applied to, is damaged here", o.from.point.Generation, o.state.Feed).
+			Want(o.from.root, sum.Root).Do("Ask headquarters for a full. Nothing is wrong with this stick.")
+	}
+	return err
 }
 
 // gone reads the staged removals of a feed, ascending by kind.

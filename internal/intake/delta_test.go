@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -270,6 +272,59 @@ func TestDeltaWithWrongResult(t *testing.T) {
 		t.Errorf("%v", n)
 	}
 	h.check(1)
+}
+
+// A base that is damaged here is not blamed on the delta, which waits for nobody and is kept for nobody.
+func TestDeltaOnDamagedBase(t *testing.T) {
+	h := newHistory(t, 40, advisories(t, 0, 40))
+	h.must(h.full(1))
+	g, _ := h.s.active(h.hub, "osv-go")
+	file := h.s.Layers.Path(g.Layers[0].File)
+	h.s.close()
+	b, err := os.ReadFile(file)
+	h.s.must(err)
+	d := digest.Of([]byte(h.states[0]["advisory"]["FORGE-2026-0000012"]))
+	at := bytes.Index(b, d[:])
+	b[at] ^= 1
+	h.s.must(os.WriteFile(file, b, 0o600))
+	h.s.reopen()
+	key, body := advisory(3, 2)
+	h.mint(h.last().With("advisory", key, body))
+	_, err = h.take(h.delta(2, 1))
+	if code.Of(err) != code.StoreCorrupt {
+		t.Errorf("%v", err)
+	}
+	if n := h.s.events(); n["mirror.delta.apply_failed"] != 0 || n["bundle.import.refused"] != 0 {
+		t.Errorf("%v", n)
+	}
+}
+
+// A bundle is atomic over its feeds: where one delta has no base, or does not give its state, none is applied.
+func TestDeltaOfTwoFeeds(t *testing.T) {
+	h := newHistory(t, 39, advisories(t, 0, 40))
+	key, body := advisory(3, 2)
+	h.mint(h.last().With("advisory", key, body))
+	two := func(p forge.Plan, other ...forge.Base) forge.Plan {
+		p.Feeds = append(p.Feeds, forge.Feed{Name: "other", Epoch: 1, Generation: p.Feeds[0].Generation, Records: p.Feeds[0].Records, Bases: other})
+		return p
+	}
+	h.must(two(h.full(1)))
+	if _, err := h.take(two(h.delta(2, 1), forge.Base{Generation: 1, Records: advisories(t, 0, 9)})); code.Of(err) != code.Parked {
+		t.Errorf("%v", err)
+	}
+	wrong := two(h.delta(2, 1), forge.Base{Generation: 1, Records: h.states[0]})
+	wrong.Index = func(lines []bundle.IndexLine) []bundle.IndexLine {
+		for i := range lines {
+			lines[i].Key += "x"
+		}
+		return lines
+	}
+	if _, err := h.take(wrong); code.Of(err) != code.StateRootBad {
+		t.Errorf("%v", err)
+	}
+	h.check(1)
+	h.must(two(h.delta(2, 1), forge.Base{Generation: 1, Records: h.states[0]}))
+	h.check(2)
 }
 
 // An overlay that has outgrown its base is written as a base; bodies stay where they were signed.

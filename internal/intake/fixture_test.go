@@ -33,6 +33,7 @@ type site struct {
 	dir   string
 	clock *clock.Fixed
 	fs    durable.FS
+	self  *Self // of the first opening: keys change, an id and a first root do not
 	*Room
 }
 
@@ -79,14 +80,17 @@ func (s *site) open(faults durable.FS) {
 	s.must(err)
 	m, err := marks.Open(filepath.Join(s.dir, "marks"), faults, s.clock)
 	s.must(err)
-	id, err := keys.ApplianceID()
-	s.must(err)
-	tenants, err := keys.Tenants()
-	s.must(err)
+	if s.self == nil {
+		id, err := keys.ApplianceID()
+		s.must(err)
+		tenants, err := keys.Tenants()
+		s.must(err)
+		s.self = &Self{ID: id, Name: s.name, Tenants: tenants, Roots: [][]byte{s.rootDoc(keys, id, tenants[0])}, Software: "1.0.0", Every: 14 * 86400}
+	}
 	s.Room = New(Deps{
 		State: db, CAS: blobs, Layers: layer.NewDir(filepath.Join(s.dir, "layers"), faults), Keys: keys, Marks: m,
-		Timeline: timeline.New(id, m.Now, forge.Random(5)), Clock: s.clock, Random: forge.Random(6), FS: faults, DataDir: s.dir, Approvals: 1,
-		Self: Self{ID: id, Name: s.name, Tenants: tenants, Roots: [][]byte{s.rootDoc(keys, id, tenants[0])}, Software: "1.0.0", Every: 14 * 86400},
+		Timeline: timeline.New(s.self.ID, m.Now, forge.Random(5)), Clock: s.clock, Random: forge.Random(6), FS: faults, DataDir: s.dir, Approvals: 1,
+		Self: *s.self,
 	})
 	s.must(s.Recover(context.Background()))
 }

@@ -5,8 +5,10 @@
 // generations (ledger feed), cards, roots and receipts (ledger peer), approvals, the timeline.
 //
 // Order, for each bundle in order of creation: label, space reserved, the gate with its bytes streaming into a staging area
-// of the store, layers built and checked in staging, plan, approval by the plan's digest; then the blobs are committed, the
-// layers renamed into place, one transaction flips every feed of the bundle and signs the receipt, and the marks are raised.
+// of the store, layers built and checked in staging (a full gives a base; a delta is merged over the generation it was made
+// for, or over what a bundle before it in this plan makes, and the state root of both is computed), plan, approval by the
+// plan's digest; then the blobs are committed, the layers renamed into place, one transaction flips every feed of the bundle
+// and signs the receipt, and the marks are raised.
 // A crash before the transaction leaves staging (dropped at start) and orphan blobs and layers (removed at start or swept);
 // a crash after it leaves marks that start-up raises from the feeds again. A refusal leaves its event and, where it is
 // kept, its quarantine entry.

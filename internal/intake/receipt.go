@@ -342,6 +342,15 @@ func (r *Room) visitPeer(tx *state.Tx, p peer.Peer) (VisitPeer, error) {
 			v.Behind = append(v.Behind, f.Ref.Name)
 		}
 	}
+	rows, err := r.Waiting(tx, "")
+	if err != nil {
+		return v, err
+	}
+	for _, row := range rows {
+		if row.PeerID == p.ID && row.Kind == kindMirror {
+			v.Hub, v.Wanted = true, v.Wanted+len(row.Wanted)
+		}
+	}
 	err = receipts.Scan(tx, "", func(_ string, row ReceiptRow) error {
 		if row.PeerID == p.ID && row.AckedAt == "" {
 			v.Receipts++

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,7 @@ func (im *imports) refuse(c candidate, pr *prepared, why error) error {
 		row.Signer = c.packing.Signer().ID()
 	}
 	if kept(why) && len(label) > 0 {
-		if err := im.keep(&row, label, pr, why); err != nil {
+		if err := im.keep(&row, label, c, pr, why); err != nil {
 			return fmt.Errorf("quarantine %q: %w", c.dir, err)
 		}
 	}
@@ -115,7 +116,7 @@ func (im *imports) tenantOf(c candidate, pr *prepared) string {
 }
 
 // keep writes the entry's files. The same label refused for the same reason has an entry already, which serves.
-func (im *imports) keep(row *QuarantineRow, label []byte, pr *prepared, why error) error {
+func (im *imports) keep(row *QuarantineRow, label []byte, c candidate, pr *prepared, why error) error {
 	if old, ok, err := im.keptBefore(row); err != nil || ok {
 		*row = old
 		return err
@@ -128,6 +129,9 @@ func (im *imports) keep(row *QuarantineRow, label []byte, pr *prepared, why erro
 		return err
 	}
 	files := map[string][]byte{"label.json": label, "reason": []byte(row.Code + ": " + row.Reason + "\n"), "verification.log": verificationLog(row, pr, why)}
+	if code.Of(why) == code.Fork {
+		maps.Copy(files, im.forked(c))
+	}
 	if pr != nil && pr.bundle != nil {
 		files["manifest.json"] = pr.bundle.Envelope()
 	}

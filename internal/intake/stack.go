@@ -33,12 +33,12 @@ func (p *piece) seal(m layer.Meta) error {
 	return nil
 }
 
-// install gives a made layer its lasting name.
-func (p *piece) install(dir *layer.Dir) error {
+// install gives a made layer its lasting name, beside those that live names.
+func (p *piece) install(dir *layer.Dir, live map[string]bool) error {
 	if p.named {
 		return nil
 	}
-	file, bytes, err := dir.Install(p.writer, p.meta)
+	file, bytes, err := dir.InstallBeside(p.writer, p.meta, func(file string) bool { return live[file] })
 	if err != nil {
 		return err
 	}

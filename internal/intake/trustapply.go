@@ -293,7 +293,7 @@ func (r *Room) resetTime(tx *state.Tx, c *trustChange, now marks.Reading) (t tim
 		at = issuedAt(card)
 	}
 	t = timeReset{Epoch: r.Marks.Get().TimeEpoch + 1, At: clock.Format(at)}
-	return t, timeResets.Put(tx, "", t)
+	return t, timeResets.Put(tx, "last", t)
 }
 
 func (t timeReset) apply(m *marks.Marks) error {
@@ -316,7 +316,7 @@ func (r *Room) recoverTrust(context.Context) error {
 		if err != nil {
 			return err
 		}
-		reset, _, err = timeResets.Get(tx, "")
+		reset, _, err = timeResets.Get(tx, "last")
 		return err
 	})
 	if err != nil {

@@ -38,6 +38,7 @@ type VisitPeer struct {
 	Tenant   string `json:"tenant"`
 	Hub      bool   `json:"hub"`      // we hold feeds of it: it wants our receipts and inventory
 	Receipts int    `json:"receipts"` // receipts it has not acknowledged
+	Wanted   int    `json:"wanted"`   // volumes of its bundles that are missing here
 	// Behind names our local feeds whose active state it is not known to hold: it wants a bundle.
 	Behind []string `json:"behind,omitempty"`
 }

@@ -339,7 +339,7 @@ func (im *imports) parkedOutcome(c candidate, row WaitingRow) {
 // evidence moves the files of a refused bundle that waited here into its quarantine entry. When that fails they are removed
 // with the folder.
 func (im *imports) evidence(label string, q QuarantineRow) {
-	to := filepath.Join(im.quarantineDir(), q.Dir, "bundle")
+	to := filepath.Join(im.quarantineDir(), q.Dir, evidenceDir)
 	if _, err := os.Lstat(to); err == nil {
 		return // kept before
 	}

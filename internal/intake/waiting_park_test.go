@@ -10,7 +10,6 @@ import (
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
-	"sallyport/internal/forge"
 	"sallyport/internal/state"
 )
 
@@ -246,5 +245,3 @@ func TestParkedBesideVolumes(t *testing.T) {
 	h.check(2)
 	h.s.gone()
 }
-
-var _ forge.Plan

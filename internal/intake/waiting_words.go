@@ -62,3 +62,18 @@ func volumesOf(list []Volume, c code.Code) string {
 	}
 	return "volumes " + strings.Join(n[:len(n)-1], ", ") + " and " + n[len(n)-1]
 }
+
+// Sentence says what a waiting bundle needs.
+func (row WaitingRow) Sentence() string {
+	switch {
+	case row.Why == WaitsForBase:
+		return parkedSentence(row)
+	case len(row.Wanted) == 0:
+		return "All its volumes are here; it comes in with the next import that is approved."
+	}
+	var list []Volume
+	for _, n := range row.Wanted {
+		list = append(list, Volume{N: n})
+	}
+	return fmt.Sprintf("%d of %d volumes are here; bring %s, on any stick.", len(row.Have), len(row.Volumes), volumesOf(list, ""))
+}

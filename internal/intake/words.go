@@ -41,6 +41,9 @@ func hasAlready(at, receipt string) string {
 
 func plannedSentence(p BundlePlan) string {
 	s := fmt.Sprintf("%s from %s: %s, %s. Already verified.", p.Name, p.From, changes(p.counts()), units.Size(p.Bytes))
+	if slices.ContainsFunc(p.Feeds, func(f FeedPlan) bool { return f.Refresh }) && p.Variant != "full" {
+		s += " A full refresh: it carries every record."
+	}
 	if p.NeedsApproval != "" {
 		s += " " + p.NeedsApproval + "."
 	}

@@ -147,9 +147,9 @@ func checkLine(line []byte) error {
 	case len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}':
 		return code.New(code.LineBad, "not a JSON object on one line").Want("{…}", fmt.Sprintf("%.60q", line))
 	case hasControl(line):
-		return code.New(code.LineBad, "a control character stands in it")
+		return code.New(code.LineBad, "a control character stands in it").Want("canonical JSON", "a byte below 0x20")
 	case !utf8.Valid(line):
-		return code.New(code.LineBad, "not UTF-8")
+		return code.New(code.LineBad, "not UTF-8").Want("canonical JSON", "bytes that are no UTF-8")
 	}
 	return nil
 }
