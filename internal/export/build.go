@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
 	"sallyport/internal/job"
+	"sallyport/internal/media"
 	"sallyport/internal/seal"
 	"sallyport/internal/timeline"
 )
@@ -105,11 +106,15 @@ func (w *work) label(h *head, vols []bundle.Volume, out string) (*bundle.Label, 
 		l.Bytes += v.Bytes
 	}
 	l.Digest = h.outer
-	if w.peer != nil {
+	if w.peer != nil && !w.req.Anonymous {
 		l.For = []bundle.Appliance{{ID: w.peer.ID, Name: w.peer.Name}}
 	}
 	sums := bundle.SumsSheet(vols)
-	cover := bundle.CoverSheet(l, w.Mirror)
+	discs, err := w.discs(vols)
+	if err != nil {
+		return nil, digest.Digest{}, in("distribution", err)
+	}
+	cover := bundle.CoverSheet(l, w.Mirror, discs...)
 	for _, s := range []struct {
 		name string
 		data []byte
@@ -134,10 +139,13 @@ func (w *work) label(h *head, vols []bundle.Volume, out string) (*bundle.Label, 
 }
 
 func (w *work) volumeBytes() int64 {
-	if w.req.VolumeBytes == 0 {
-		return bundle.VolumeBytes
+	switch {
+	case w.req.VolumeBytes > 0:
+		return w.req.VolumeBytes
+	case w.req.Medium == DVD:
+		return media.DiscVolume
 	}
-	return w.req.VolumeBytes
+	return bundle.VolumeBytes
 }
 
 func (w *work) sealMode() string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"sallyport/internal/attest"
 	"sallyport/internal/bundle"
@@ -25,9 +26,71 @@ func (w *work) distribute() error {
 	if w.req.To == "" {
 		return w.succeed(nil, "")
 	}
-	m, err := media.Open(w.req.To)
+	places, err := w.places()
 	if err != nil {
 		return in("distribution", err)
+	}
+	var written []timeline.Event
+	var where []string
+	for _, p := range places {
+		ev, dir, err := w.carry(p)
+		if err != nil {
+			return in("distribution", err)
+		}
+		written, where = append(written, ev), append(where, dir)
+	}
+	return w.succeed(written, strings.Join(where, "\n"))
+}
+
+// place is a folder or mount point that takes a bundle, or a disc's part of it.
+type place struct {
+	at     string
+	bundle media.Bundle
+}
+
+// places is where the bundle goes: the medium, or one folder for each disc.
+func (w *work) places() ([]place, error) {
+	b, label, err := shelved(filepath.Join(w.Shelf(), w.run.Shelf), w.run.Name)
+	if err != nil {
+		return nil, err
+	}
+	discs, err := w.discs(label.Volumes)
+	if err != nil || discs == nil {
+		return []place{{w.req.To, b}}, err
+	}
+	sheets := b.Files[len(label.Volumes):]
+	var list []place
+	for i, disc := range discs {
+		p := place{filepath.Join(w.req.To, fmt.Sprintf("disc-%d", i+1)), media.Bundle{Dir: b.Dir}}
+		for _, n := range disc {
+			p.bundle.Files = append(p.bundle.Files, b.Files[n])
+		}
+		p.bundle.Files = append(p.bundle.Files, sheets...)
+		if err := w.FS.Mkdir(p.at, 0o755); err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// discs says which volumes go on which disc; nil when the request is not about discs.
+func (w *work) discs(vols []bundle.Volume) ([][]int, error) {
+	if w.req.Medium != DVD {
+		return nil, nil
+	}
+	var sizes []int64
+	for _, v := range vols {
+		sizes = append(sizes, v.Bytes)
+	}
+	return media.Discs(sizes)
+}
+
+// carry copies to one place, with the papers a reader needs, and flushes it.
+func (w *work) carry(p place) (ev timeline.Event, dir string, err error) {
+	m, err := media.Open(p.at)
+	if err != nil {
+		return ev, "", err
 	}
 	defer m.Close()
 	if same, err := m.SharesDisk(w.DataDir); err == nil && same {
@@ -35,13 +98,9 @@ func (w *work) distribute() error {
 	}
 	info, err := m.Info()
 	if err != nil {
-		return in("distribution", err)
+		return ev, "", err
 	}
-	b, err := Shelved(filepath.Join(w.Shelf(), w.run.Shelf), w.run.Name)
-	if err != nil {
-		return in("distribution", err)
-	}
-	copied, err := m.CopyBundle(w.ctx, w.FS, filepath.Join(w.Shelf(), w.run.Shelf), b, func(step string, done, total int64) {
+	copied, err := m.CopyBundle(w.ctx, w.FS, filepath.Join(w.Shelf(), w.run.Shelf), p.bundle, func(step string, done, total int64) {
 		w.advance("distributing: "+step, 0, 0, done, total)
 	})
 	if err == nil {
@@ -50,27 +109,27 @@ func (w *work) distribute() error {
 	if err == nil {
 		err = m.Sync(w.FS)
 	}
-	if err != nil {
-		return in("distribution", err)
-	}
-	written := timeline.Event{Type: "media.written", Attrs: map[string]string{
+	return timeline.Event{Type: "media.written", Attrs: map[string]string{
 		"dir": copied.Dir, "bytes": strconv.FormatInt(copied.Bytes, 10), "written": strconv.FormatInt(copied.Written, 10),
 		"fsType": info.FSType, "label": info.Label, "uuid": info.UUID, "serial": info.Serial,
-	}}
-	return w.succeed([]timeline.Event{written}, filepath.Join(w.req.To, filepath.FromSlash(copied.Dir)))
+	}}, filepath.Join(p.at, filepath.FromSlash(copied.Dir)), err
 }
 
-// preflight refuses a medium that cannot hold the bundle before the bundle is built: what is compressed already is the
-// least it can take. The copy asks again, exactly.
+// preflight refuses, before the payload is packed, a volume size of which too many would be needed, and a medium that cannot
+// hold the bundle: what is compressed already is the least it can take. The copy asks again, exactly.
 func (w *work) preflight(h *head) error {
-	if w.req.To == "" {
-		return nil
-	}
 	var n media.Need
 	for _, c := range h.manifest.Contents {
 		if packed(c) {
 			n.Bytes += c.Bytes
 		}
+	}
+	if most := w.volumeBytes() * bundle.MaxVolumes; n.Bytes > most {
+		return in("adapter", code.New(code.ExportInvalid, "volume size").
+			Want(fmt.Sprintf("at least %d bytes", n.Bytes/bundle.MaxVolumes+1), w.volumeBytes()).Do("Choose a larger volume size."))
+	}
+	if w.req.To == "" {
+		return nil
 	}
 	n.MaxFile = min(n.Bytes, w.volumeBytes())
 	m, err := media.Open(w.req.To)

@@ -149,7 +149,11 @@ func (w *work) pin(tx *state.Tx, run *job.Run, clerk *attest.Signer) (err error)
 	}
 	if run.Name == "" {
 		p := w.kind.Profile()
-		run.Name, err = job.UniqueName(tx, run.ID, func(n int) string { return bundle.Name(p.Kind, w.now, p.Variant, w.req.For, n) })
+		to := w.req.For
+		if w.req.Anonymous {
+			to = ""
+		}
+		run.Name, err = job.UniqueName(tx, run.ID, func(n int) string { return bundle.Name(p.Kind, w.now, p.Variant, to, n) })
 		if err != nil {
 			return err
 		}

@@ -84,6 +84,9 @@ func (s *Standing) find(tx *state.Tx, p peer.Peer, sent []job.FeedState) error {
 		if s.Holds == nil {
 			s.Holds = &h
 		}
+		if h.Epoch != s.Now.Epoch {
+			continue // from before a restore: a base is named by its number, and numbers begin again
+		}
 		have := job.FeedState{Ref: s.Now.Ref, Epoch: h.Epoch, Generation: h.Generation, Root: h.Root}
 		ok, err := held(tx, have)
 		if err != nil {
@@ -95,7 +98,7 @@ func (s *Standing) find(tx *state.Tx, p peer.Peer, sent []job.FeedState) error {
 		}
 	}
 	for _, b := range sent {
-		if b.Ref != s.Now.Ref || slices.Contains(s.Sent, b) || s.Known != nil && !point(*s.Known).Less(point(b)) {
+		if b.Epoch != s.Now.Epoch || b.Ref != s.Now.Ref || slices.Contains(s.Sent, b) || s.Known != nil && !point(*s.Known).Less(point(b)) {
 			continue
 		}
 		ok, err := held(tx, b)
@@ -143,6 +146,9 @@ func newest(list []job.FeedState) {
 
 // Current tells whether the peer has what is active here, wherever it stands between what is known and what was sent.
 func (s *Standing) Current() bool {
+	if m := s.View.Mark; m.Generation > 0 && m.Epoch < s.Now.Epoch {
+		return false // we were restored since: whatever it holds, it has to be given the new epoch
+	}
 	other := func(b job.FeedState) bool { return b.Root != s.Now.Root }
 	if s.Known == nil {
 		return s.Now.Root.IsZero() || s.Live.Records == 0 && len(s.Sent) == 0

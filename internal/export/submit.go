@@ -23,6 +23,9 @@ import (
 // MinVolume is the smallest volume that is cut, in bytes: below it the 4,096 volumes hold next to nothing.
 const MinVolume = 4 << 10
 
+// DVD is the medium whose bundles are sorted into one folder per disc.
+const DVD = "dvd"
+
 // Request asks for a run. It is kept with the run as it was asked.
 type Request struct {
 	Tenant      string   `json:"tenant"`
@@ -36,6 +39,8 @@ type Request struct {
 	Feeds       []string `json:"feeds,omitempty"`         // of a mirror: these alone; empty: all
 	Base        string   `json:"base,omitempty"`          // of a delta, for experts: run id, bundle id or generation
 	Reset       bool     `json:"resetBaseline,omitempty"` // the delta carries every record
+	Anonymous   bool     `json:"anonymous,omitempty"`     // neither label nor name says for whom; the site finds itself
+	Medium      string   `json:"medium,omitempty"`        // "", or DVD: To gets one folder per disc
 	Actor       string   `json:"actor,omitempty"`
 }
 
@@ -116,7 +121,31 @@ func (r *Room) check(q Request) (Kind, error) {
 	if q.VolumeBytes != 0 && (q.VolumeBytes < MinVolume || q.VolumeBytes > bundle.MaxVolume) {
 		return nil, code.New(code.ExportInvalid, "volume size").Want(fmt.Sprintf("%d to %d bytes", MinVolume, int64(bundle.MaxVolume)), q.VolumeBytes)
 	}
+	if q.Anonymous && (q.Unencrypted || q.For == "") {
+		return nil, code.New(code.ExportInvalid, "anonymous").Want("encrypted for a peer, which finds itself by its key", "in clear, or for nobody")
+	}
+	if q.Base != "" && k.Profile().Variant != "delta" || q.Reset && k.Profile().Variant != "delta" {
+		return nil, code.New(code.ExportInvalid, "a base or its reset is of deltas alone").Want("mirror:delta", q.Profile)
+	}
+	if err := q.discs(); err != nil {
+		return nil, err
+	}
 	return k, r.checkMedium(q.To)
+}
+
+// discs judges what is asked of a set of discs.
+func (q Request) discs() error {
+	switch {
+	case q.Medium == "":
+		return nil
+	case q.Medium != DVD:
+		return code.New(code.ExportInvalid, "medium").Want(DVD+", or none", fmt.Sprintf("%.20q", q.Medium))
+	case q.To == "":
+		return code.New(code.ExportInvalid, "discs need a folder to be sorted into: name it with --to")
+	case q.VolumeBytes > media.DiscBytes:
+		return code.New(code.ExportInvalid, "volume size").Want(fmt.Sprintf("at most %d bytes on a disc", int64(media.DiscBytes)), q.VolumeBytes)
+	}
+	return nil
 }
 
 // checkMedium refuses early what could only fail later: a path that is no medium, is read-only or is our own store.
@@ -184,7 +213,7 @@ func readable(p peer.Peer) error {
 		Do(fmt.Sprintf("Put sallyport %s or newer on the medium first; when it runs there, bring its new card.", bundle.MinReader))
 }
 
-// release is the number of a released version; false for anything else.
+// release is the number of a released version; false for anything else, as 0.0.0, which a build without a number says.
 func release(version string) (n []int, ok bool) {
 	number, _, _ := strings.Cut(version, "-")
 	for part := range strings.SplitSeq(number, ".") {
@@ -194,7 +223,7 @@ func release(version string) (n []int, ok bool) {
 		}
 		n = append(n, v)
 	}
-	return n, len(n) == 3
+	return n, len(n) == 3 && slices.Max(n) > 0
 }
 
 func empty(run job.Run, q Request) error {

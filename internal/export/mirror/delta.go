@@ -250,7 +250,6 @@ func (w *writer) delta(n int, f job.FeedState, reset bool) error {
 		w.changes.Changed += c.Changed
 		w.changes.Removed += c.Removed
 	}
-	w.records += u.records
 	w.feeds = append(w.feeds, s)
 	w.sources = append(w.sources, sourceOf(f, g))
 	return nil
