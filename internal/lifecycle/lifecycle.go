@@ -46,7 +46,8 @@ type Deps struct {
 	Random   io.Reader
 	FS       durable.FS
 	DataDir  string
-	Name     string // of this appliance
+	ID       string // of this appliance
+	Name     string
 	Software string // version of this program
 
 	Every  time.Duration // how often a stick arrives, for feeds without a rhythm of their own (`delivery.every`)
@@ -75,7 +76,7 @@ func (p Person) grant(reason string) approval.Grant {
 	if role == "" {
 		role = "operator"
 	}
-	return approval.Grant{Person: p.Name, Role: role, Reason: reason}
+	return approval.Grant{Person: p.Name, Role: role, Reason: reason, Lone: p.Lone}
 }
 
 // reasoned refuses a step that nobody gave a reason for.
@@ -106,9 +107,8 @@ func (r *Room) agree(ctx context.Context, who Person, kind, subject, reason stri
 		if p, err = approval.Propose(tx, plan, at, r.Expire); err != nil {
 			return err
 		}
-		first := len(p.Grants) == 0
-		if !first && approve == "" || !first && who.Lone && p.Grants[0].Person != who.Name {
-			return nil // somebody else proposed it: a second yes names what it is said to
+		if len(p.Grants) > 0 && approve == "" {
+			return nil // proposed before: whoever agrees names what they agree to
 		}
 		p, err = approval.Approve(tx, d, who.grant(reason), at)
 		return err
@@ -118,8 +118,6 @@ func (r *Room) agree(ctx context.Context, who Person, kind, subject, reason stri
 		return fmt.Errorf("approve %s: %w", subject, err)
 	case p.Enough():
 		return nil
-	case len(p.Grants) > 0 && p.Grants[0].Person != who.Name && who.Lone && approve != "":
-		return code.New(code.PlanApproval, "root that nobody signed in to start may propose, but is not the second person").Want("another person", who.Name)
 	}
 	return code.New(code.PlanApproval, "%s was proposed by %s and needs a second person", subject, p.Proposer).
 		Want("2 people", len(p.Grants)).Do("Somebody else runs the same command with --approve " + d.String())

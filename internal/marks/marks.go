@@ -111,6 +111,11 @@ func Open(path string, fs durable.FS, c clock.Clock) (*Marks, error) {
 		return nil, code.Wrap(code.StateCorrupt, err, "open marks").In(path, "line 1")
 	}
 	m.set.fill()
+	for key, f := range m.set.Feeds {
+		if f.Root.IsZero() || f.Generation < 0 || f.Epoch < 0 {
+			return nil, code.New(code.StateCorrupt, "open marks: a feed without a state root").In(path, "line 1").Want("a mark of "+key, f)
+		}
+	}
 	m.base, m.baseMono = m.set.Trusted, c.Mono()
 	return m, nil
 }
