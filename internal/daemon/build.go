@@ -51,6 +51,7 @@ type Daemon struct {
 	api      *api.API
 	ballast  *ballast
 	cramped  cramped
+	scrubOne chan struct{} // holds a token while a scrub runs
 
 	began time.Time
 	ready chan struct{}
@@ -62,7 +63,7 @@ type Daemon struct {
 // New builds everything from a configuration, in the order the parts need each other. Nothing listens yet. An error leaves
 // nothing open.
 func New(c config.Config, deps Deps) (_ *Daemon, err error) {
-	d := &Daemon{cfg: c, deps: deps.fill(), ready: make(chan struct{}), fatal: make(chan error, 1)}
+	d := &Daemon{cfg: c, deps: deps.fill(), ready: make(chan struct{}), fatal: make(chan error, 1), scrubOne: make(chan struct{}, 1)}
 	d.log = d.deps.Log
 	defer func() {
 		if err != nil {
@@ -168,7 +169,7 @@ func (d *Daemon) rooms(roots [][]byte) {
 	})
 	d.care = lifecycle.New(lifecycle.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
-		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, DataDir: d.cfg.DataDir, Name: d.in.Name, Software: d.deps.Software,
+		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, DataDir: d.cfg.DataDir, ID: d.in.ID, Name: d.in.Name, Software: d.deps.Software,
 		Every: d.cfg.Every, Expire: d.cfg.Expire, Single: d.in.SingleOperator,
 	})
 	d.metrics = metrics.New(d.gauges())

@@ -222,6 +222,14 @@ func (d *Daemon) gauges() metrics.Gauges {
 			}
 			return float64(bytes)
 		},
+		DiskFree: func() float64 {
+			p, err := d.cas.Space()
+			if err != nil {
+				return -1
+			}
+			return float64(p.Free)
+		},
+		Condemned: func() float64 { return float64(len(d.cas.Condemned())) },
 		AnchorAge: func() float64 {
 			now := d.marks.Now()
 			if now.Anchor.IsZero() {

@@ -108,7 +108,7 @@ func (d *Daemon) feedName(tx *state.Tx, g feed.Spare) (string, error) {
 // lines is how one shard is used.
 type lines struct {
 	bytes, records int64
-	whole          bool                // some kept generation names every line of it
+	whole          bool              // some kept generation names every line of it
 	used           map[[2]int64]bool // frame and offset
 }
 
