@@ -27,7 +27,7 @@ const readme = `# Hostile inputs
 
 One directory for each case: a medium with one defect, and in ` + "`want`" + ` the code and the exit status it must be refused with
 (` + "`mirror-…`" + ` and ` + "`import-…`" + ` where that surface knows more or less). Numbers: 0xx container, 1xx names on media, 2xx compression,
-3xx sealing, 4xx envelope and manifest, 5xx keys and root. ` + "`medium/`" + ` is the stick; where a file ` + "`generator`" + ` stands instead, the
+3xx sealing, 4xx envelope and manifest, 5xx keys and root, 6xx delta. ` + "`medium/`" + ` is the stick; where a file ` + "`generator`" + ` stands instead, the
 stick is too big, differs each time, or has names that no repository holds, and the test makes it.
 
 ` + "`trust/1.root.json`" + ` is the trust root that all cases are judged with; a case with a ` + "`trust/`" + ` of its own is judged with that.
@@ -155,7 +155,7 @@ func TestTable(t *testing.T) {
 		sections[c.Section()]++
 	}
 	t.Log(sections)
-	for _, s := range []string{"A", "B", "C", "D", "E", "F"} {
+	for _, s := range []string{"A", "B", "C", "D", "E", "F", "G"} {
 		if sections[s] < 10 {
 			t.Errorf("section %s has %d cases", s, sections[s])
 		}

@@ -1,6 +1,6 @@
 // Package hostile is the collection of media that must be refused: one directory each below testdata/hostile, one defect each.
 //
-// Data: a compiled table of cases, sections A to F of 70-hostile-inputs as far as a whole bundle meets them (Cases), and below
+// Data: a compiled table of cases, sections A to G of 70-hostile-inputs as far as a whole bundle meets them (Cases), and below
 // testdata/hostile/<nnn>-<slug>/ what Generate writes from it:
 //
 //	want        code and exit status; mirror-… and import-… where that surface gives another answer
@@ -38,6 +38,8 @@ type Case struct {
 	Big    bool      // too big, too random or with names no repository holds: made when needed
 	Paper  bool      // no bundle but one signed paper, roots/<…>.root.json
 	Hybrid bool      // the site's identity is a hybrid one
+	Waits  bool      // an import keeps what is good and waits for the rest
+	Parks  bool      // an import keeps it and waits for its base
 	Listed []string  // names that must be listed as not part of the bundle
 	Plan   func(*forge.World, *forge.Plan)
 	Input  func(*forge.World, *Medium) error    // edits, or makes, the medium
@@ -52,7 +54,7 @@ func (c Case) Name() string { return fmt.Sprintf("%03d-%s", c.Number, c.Slug) }
 
 // Cases are all cases, ascending by number.
 func Cases() []Case {
-	all := slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases, moreCases)
+	all := slices.Concat(containerCases, nameCases, streamCases, sealCases, envelopeCases, manifestCases, rootCases, deltaCases, moreCases)
 	slices.SortFunc(all, func(a, b Case) int { return a.Number - b.Number })
 	return all
 }
@@ -72,6 +74,12 @@ func (c Case) Want() string {
 		if s.code != "" && s.code != c.Code {
 			line(s.name, s.code)
 		}
+	}
+	if c.Waits {
+		b.WriteString("import-decision: waits\n")
+	}
+	if c.Parks {
+		b.WriteString("import-decision: parked\n")
 	}
 	if len(c.Listed) > 0 {
 		fmt.Fprintf(&b, "listed: %s\n", strings.Join(c.Listed, ", "))

@@ -92,13 +92,13 @@ var nameCases = []Case{
 	{Number: 117, Slug: "trailing-space", Defect: "a volume with a space behind its name", Code: code.VolumeMissing, Big: true, Input: renamed(func(s string) string { return s + " " })},
 	{Number: 118, Slug: "short-alias", Defect: "a volume under its 8.3 alias alone", Code: code.VolumeMissing, Input: renamed(func(string) string { return "MIRROR~1.ZST" })},
 	{
-		Number: 121, Slug: "volumes-swapped", Defect: "two volumes with each other's names", Code: code.VolumeDamaged, Plan: cut,
+		Number: 121, Slug: "volumes-swapped", Defect: "two volumes with each other's names", Code: code.VolumeDamaged, Waits: true, Plan: cut,
 		Input: medium(func(m *Medium) {
 			a, b := m.Volume(".001"), m.Volume(".002")
 			m.Files[a], m.Files[b] = m.Files[b], m.Files[a]
 		}),
 	},
-	{Number: 122, Slug: "volume-missing", Defect: "a volume is missing", Code: code.VolumeMissing, Plan: cut, Input: medium(func(m *Medium) { delete(m.Files, m.Volume(".002")) })},
+	{Number: 122, Slug: "volume-missing", Defect: "a volume is missing", Code: code.VolumeMissing, Waits: true, Plan: cut, Input: medium(func(m *Medium) { delete(m.Files, m.Volume(".002")) })},
 	{
 		Number: 123, Slug: "volume-twice", Defect: "a volume again under a number of four digits", Code: code.VolumeExtra, Plan: cut,
 		Input: medium(func(m *Medium) { v := m.Volume(".002"); m.Files[strings.TrimSuffix(v, ".002")+".0002"] = m.Files[v] }),
@@ -111,16 +111,16 @@ var nameCases = []Case{
 		Number: 125, Slug: "whole-beside-volumes", Defect: "the uncut file beside its volumes", Code: code.VolumeExtra, Plan: cut,
 		Input: medium(func(m *Medium) { m.Files[strings.TrimSuffix(m.Volume(".002"), ".002")] = []byte("x") }),
 	},
-	{Number: 126, Slug: "volume-of-another-bundle", Defect: "a volume of another bundle of the same name and size", Code: code.VolumeDamaged, Plan: cut, Input: foreignVolume},
-	{Number: 127, Slug: "volume-longer", Defect: "a volume with a byte more", Code: code.VolumeDamaged, Plan: cut, Input: medium(func(m *Medium) { v := m.Volume(".003"); m.Files[v] = append(m.Files[v], 0) })},
-	{Number: 128, Slug: "volume-empty", Defect: "a volume without bytes", Code: code.VolumeDamaged, Plan: cut, Input: medium(func(m *Medium) { m.Files[m.Volume(".002")] = nil })},
-	{Number: 129, Slug: "volume-flipped", Defect: "one bit of a volume is wrong", Code: code.VolumeDamaged, Plan: cut, Input: medium(func(m *Medium) { m.Files[m.Volume(".002")][1000] ^= 4 })},
+	{Number: 126, Slug: "volume-of-another-bundle", Defect: "a volume of another bundle of the same name and size", Code: code.VolumeDamaged, Waits: true, Plan: cut, Input: foreignVolume},
+	{Number: 127, Slug: "volume-longer", Defect: "a volume with a byte more", Code: code.VolumeDamaged, Waits: true, Plan: cut, Input: medium(func(m *Medium) { v := m.Volume(".003"); m.Files[v] = append(m.Files[v], 0) })},
+	{Number: 128, Slug: "volume-empty", Defect: "a volume without bytes", Code: code.VolumeDamaged, Waits: true, Plan: cut, Input: medium(func(m *Medium) { m.Files[m.Volume(".002")] = nil })},
+	{Number: 129, Slug: "volume-flipped", Defect: "one bit of a volume is wrong", Code: code.VolumeDamaged, Waits: true, Plan: cut, Input: medium(func(m *Medium) { m.Files[m.Volume(".002")][1000] ^= 4 })},
 	{
 		Number: 130, Slug: "volume-symlink", Defect: "a volume is a symbolic link", Code: code.VolumeMissing, Big: true,
 		Input: medium(func(m *Medium) { v := m.Volume(".tar.zst"); m.Move(v, "elsewhere"); m.Links[v] = "../../../elsewhere" }),
 	},
 	{
-		Number: 131, Slug: "volume-directory", Defect: "a directory stands where a volume should", Code: code.VolumeMissing, Big: true, Plan: cut,
+		Number: 131, Slug: "volume-directory", Defect: "a directory stands where a volume should", Code: code.VolumeMissing, Waits: true, Big: true, Plan: cut,
 		Input: medium(func(m *Medium) { v := m.Volume(".003"); delete(m.Files, v); m.Dirs = append(m.Dirs, v) }),
 	},
 	{

@@ -172,12 +172,13 @@ func tree(t *testing.T, dir string, tops ...string) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// outside lists every file that is not in quarantine.
+// outside lists every file that is neither in quarantine nor in the waiting room.
 func (s *site) outside(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	check(t, filepath.WalkDir(s.dir, func(p string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && !strings.HasPrefix(p, filepath.Join(s.dir, "quarantine")+"/") {
+		kept := strings.HasPrefix(p, filepath.Join(s.dir, "quarantine")+"/") || strings.HasPrefix(p, filepath.Join(s.dir, "waiting")+"/")
+		if err == nil && !e.IsDir() && !kept {
 			names = append(names, p)
 		}
 		return err

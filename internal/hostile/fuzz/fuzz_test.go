@@ -47,3 +47,11 @@ func TestTable(t *testing.T) {
 		t.Errorf("%q", m)
 	}
 }
+
+// The end of the time is no failure; a failing input is, whatever else is said.
+func TestOverrun(t *testing.T) {
+	end := "fuzz: elapsed: 1m1s, execs: 46318 (0/sec), new interesting: 10 (total: 13)\n--- FAIL: FuzzX (61.57s)\n    context deadline exceeded\nFAIL\n"
+	if !overrun([]byte(end)) || overrun([]byte(end+"    Failing input written to testdata/fuzz/FuzzX/00ed3d\n")) || overrun([]byte("--- FAIL: FuzzX (1s)\n    x_test.go:1: wrong\n")) {
+		t.Error("the end of the time and a failure are taken for each other")
+	}
+}
