@@ -69,7 +69,10 @@ func (w *World) stands(a *appliance, after string) error {
 		if h.mark.less(a.marks[name]) {
 			w.wrong("after %s the mark of %s at %s fell from %v to %v", after, name, a.name, a.marks[name], h.mark)
 		}
-		if a != w.hub && !h.pinned && h.active != h.mark {
+		if h.active == h.mark {
+			delete(a.again, name)
+		}
+		if a != w.hub && !h.pinned && !a.again[name] && h.active != h.mark {
 			w.wrong("after %s %s stands at %v of %s, its mark is %v, and it is not pinned", after, a.name, h.active, name, h.mark)
 		}
 		a.marks[name] = h.mark
@@ -150,7 +153,7 @@ func (v *verdicts) atSite() error {
 func (v *verdicts) damaged(l lying, now map[string]holding) {
 	o, told := v.outcome(l)
 	v.w.counts["damaged: "+o.Decision+" "+o.Code]++
-	if told && (o.Decision == "activated" || o.Decision == "held") {
+	if told && (o.Decision == "activated" || o.Decision == "held") && !v.a.complete(l) {
 		v.w.wrong("%s at %s does not verify (%v) and is %s", l.dir, v.a.name, l.err, o.Decision)
 	}
 }
@@ -175,11 +178,17 @@ func (v *verdicts) intact(l lying, now map[string]holding) {
 		v.w.wrong("%s %v at %s: %s with %s (%s), and it is in or older", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
 	case new && !told:
 		v.w.wrong("%s %v at %s: not in, and nothing is said: %v", l.dir, l.carried, v.a.name, v.err)
-	case new && missing && (o.Decision != "parked" || !strings.Contains(o.Code+o.Reason, "base")):
+	case new && missing && !v.stranger(l.carried) && (o.Decision != "parked" || !strings.Contains(o.Code+o.Reason, "base")):
 		v.w.wrong("%s %v at %s: its base is missing and it is %s with %s (%s)", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
+	case new && v.stranger(l.carried) && o.Code == string(code.EpochUnknown):
 	case new && !missing && !older:
 		v.w.wrong("%s %v at %s: nothing is missing and it is not in: %s with %s (%s)", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
 	}
+}
+
+// stranger tells that the site was never told of the epoch the bundle speaks of.
+func (v *verdicts) stranger(c *carried) bool {
+	return slices.ContainsFunc(c.feeds, func(f bundle.FeedState) bool { return v.w.epochs[f.Epoch] > v.a.version })
 }
 
 func holdsOne(h holding, bases []bundle.Base) bool {

@@ -56,6 +56,9 @@ type World struct {
 	weeks  map[string]*week
 	gate   verify.Options // believes the hub and opens what is for any site
 	known  map[digest.Digest]*carried
+	read   map[digest.Digest]lying // bundle directories read before, by their bytes
+	leave  string                  // deeds to leave out, to look for others
+	epochs map[int64]int64         // epoch of the hub → version of its trust root that names it
 	failed []string
 	counts map[string]int // of steps and verdicts
 }
@@ -70,6 +73,10 @@ type appliance struct {
 	run         *daemon.Running
 	marks       map[string]point // highest seen, by full feed name
 	behind      map[string]bool  // feeds a person has rolled back or pinned
+	again       map[string]bool  // feeds that a restore set back and that are not forward again
+	backups     []backup
+	version     int64                  // of the hub's trust root that is believed here
+	volumes     map[digest.Digest]bool // that came here unharmed
 }
 
 // point is an epoch and a generation.
@@ -85,7 +92,8 @@ func (p point) String() string { return fmt.Sprintf("%d.%d", p.epoch, p.generati
 func New(ctx context.Context, dir string, seed uint64) (*World, error) {
 	w := &World{
 		ctx: ctx, dir: dir, random: rand.New(rand.NewPCG(seed, 7)),
-		truth: map[string]*feedTruth{}, weeks: map[string]*week{}, known: map[digest.Digest]*carried{}, counts: map[string]int{},
+		leave: os.Getenv("SALLYPORT_WITHOUT"), truth: map[string]*feedTruth{}, weeks: map[string]*week{}, known: map[digest.Digest]*carried{}, read: map[digest.Digest]lying{}, counts: map[string]int{},
+		epochs: map[int64]int64{1: 1},
 	}
 	for _, name := range []string{"hub", "north", "south"} {
 		a, err := w.found(name)
@@ -106,6 +114,7 @@ func (w *World) all() []*appliance { return append([]*appliance{w.hub}, w.sites.
 func (w *World) found(name string) (*appliance, error) {
 	a := &appliance{
 		w: w, name: name, dir: filepath.Join(w.dir, name), clock: clock.NewFixed(begin), marks: map[string]point{}, behind: map[string]bool{},
+		again: map[string]bool{}, version: 1, volumes: map[digest.Digest]bool{},
 	}
 	o := daemon.InitOptions{DataDir: a.dir, Name: name, Tenant: "acme", SingleOperator: true, Actor: "history"}
 	made, err := daemon.Init(o, daemon.Deps{Clock: a.clock, Software: "1.0.0"})
@@ -221,5 +230,3 @@ func (a *appliance) feeds() (map[string]wire.Feed, error) {
 }
 
 func names[T any](m map[string]T) string { return strings.Join(slices.Sorted(maps.Keys(m)), " ") }
-
-func remove(path string) error { return os.RemoveAll(path) }

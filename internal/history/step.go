@@ -3,6 +3,8 @@ package history
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/code"
@@ -23,6 +25,7 @@ func deeds() []deed {
 		{"hub visit", 22, func(w *World) error { return w.visit(w.hub) }},
 		{"site visit", 30, func(w *World) error { return w.visit(pick(w, w.sites)) }},
 		{"new stick", 3, func(w *World) error { _, err := w.stick(); return err }},
+		{"stick wiped", 6, (*World).wipe},
 		{"stick lost", 3, (*World).lose},
 		{"stick found", 5, (*World).find},
 		{"stick doubled", 4, func(w *World) error { return w.copied(false) }},
@@ -31,6 +34,10 @@ func deeds() []deed {
 		{"restart", 3, (*World).restart},
 		{"rollback", 3, (*World).rollback},
 		{"unpin", 3, (*World).unpin},
+		{"export", 8, (*World).export},
+		{"backup", 3, (*World).backup},
+		{"restore", 2, (*World).restore},
+		{"trust", 6, (*World).believe},
 	}
 }
 
@@ -42,7 +49,7 @@ func (w *World) Run(steps int) error {
 			return err
 		}
 	}
-	table, total := deeds(), 0
+	table, total := slices.DeleteFunc(deeds(), func(d deed) bool { return strings.Contains(w.leave, d.name) }), 0
 	for _, d := range table {
 		total += d.weight
 	}
@@ -139,10 +146,11 @@ func (w *World) rollback() error {
 		return err
 	}
 	g := pick(w, f.Held)
-	err = a.call("feeds/rollback", map[string]any{"name": name, "to": g.Generation, "reason": "history"}, nil)
-	w.tell("%s goes back to %d.%d of %s: %s", a.name, g.Epoch, g.Generation, name, said(err))
-	if absent(err) {
-		return nil
+	to := fmt.Sprintf("%d.%d", g.Epoch, g.Generation)
+	err = a.call("feeds/rollback", wire.FeedChange{Name: name, To: to, Reason: "history"}, nil)
+	w.tell("%s goes back to %s of %s: %s", a.name, to, name, said(err))
+	if err != nil && code.Of(err) != code.Conflict {
+		w.wrong("going back to a held generation: %v", err)
 	}
 	if err == nil {
 		a.behind[name] = true
@@ -160,17 +168,15 @@ func (w *World) unpin() error {
 }
 
 func (w *World) unpinOne(a *appliance, name string) error {
-	err := a.call("feeds/unpin", map[string]any{"name": name}, nil)
+	err := a.call("feeds/unpin", wire.FeedChange{Name: name, Reason: "history"}, nil)
 	w.tell("%s unpins %s: %s", a.name, name, said(err))
 	if err != nil {
+		w.wrong("%s cannot unpin %s: %v", a.name, name, err)
 		return nil
 	}
 	delete(a.behind, name)
 	return w.stands(a, "unpin")
 }
-
-// absent tells that an action does not exist in this program.
-func absent(err error) bool { return code.Of(err) == code.Missing || code.Of(err) == code.BadUsage }
 
 // visit brings a stick to an appliance: one exchange, both ways.
 func (w *World) visit(a *appliance) error {
@@ -181,10 +187,15 @@ func (w *World) visit(a *appliance) error {
 		}
 		list = w.hand(false)
 	}
-	return w.bring(pick(w, list), a)
+	to := []string{w.sites[0].name, w.sites[1].name}
+	if w.chance(50) {
+		to = []string{pick(w, to)}
+	}
+	return w.bring(pick(w, list), a, to...)
 }
 
-func (w *World) bring(s *stick, a *appliance) error {
+// bring does one visit; to are the sites a hub writes for.
+func (w *World) bring(s *stick, a *appliance, to ...string) error {
 	before, err := w.lies(s)
 	if err != nil {
 		return err
@@ -193,12 +204,12 @@ func (w *World) bring(s *stick, a *appliance) error {
 	if err != nil {
 		return err
 	}
+	if err := w.volumes(s, a); err != nil {
+		return err
+	}
 	q := wire.ExchangeRequest{Path: s.dir, Yes: true}
 	if a == w.hub {
-		q.For = []string{pick(w, w.sites).name}
-		if w.chance(50) {
-			q.For = []string{w.sites[0].name, w.sites[1].name}
-		}
+		q.For = to
 	}
 	var out wire.Exchanged
 	err = a.stream("exchange/run", q, &out)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"archive/zip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -62,26 +63,50 @@ func (w *World) lies(s *stick) (all []lying, err error) {
 		return nil, err
 	}
 	for _, dir := range slices.Concat(found.Bundles, found.Unfinished) {
-		l := lying{dir: dir}
-		p, err := verify.CheckLabel(w.ctx, fsys, dir, w.gate)
+		sum, err := sumOf(filepath.Join(s.dir, dir))
 		if err != nil {
-			l.err = err
+			return nil, err
+		}
+		l, ok := w.read[sum]
+		if !ok {
+			l = w.judge(fsys, dir)
+			w.read[sum] = l
+		}
+		if l.dir = dir; l.err != nil || l.carried != nil {
 			all = append(all, l)
-			continue
 		}
-		if p.Label().Kind != "mirror" {
-			continue
-		}
-		b, err := verify.Open(w.ctx, p, w.gate)
-		l.err = err
-		if err == nil {
-			l.carried = w.learn(b)
-		} else {
-			l.carried = w.known[p.Label().BundleID]
-		}
-		all = append(all, l)
 	}
 	return all, nil
+}
+
+// judge reads one bundle directory. A bundle of a site gives nothing.
+func (w *World) judge(fsys fs.FS, dir string) (l lying) {
+	p, err := verify.CheckLabel(w.ctx, fsys, dir, w.gate)
+	if err != nil {
+		return lying{err: err}
+	}
+	if p.Label().Kind != "mirror" {
+		return lying{}
+	}
+	b, err := verify.Open(w.ctx, p, w.gate)
+	if err != nil {
+		return lying{err: err, carried: w.known[p.Label().BundleID]}
+	}
+	return lying{carried: w.learn(b)}
+}
+
+// sumOf is the digest of all names and bytes below a folder.
+func sumOf(dir string) (digest.Digest, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%s %d\n%s", e.Name(), len(b), b)
+		return err
+	})
+	return digest.Digest(h.Sum(nil)), err
 }
 
 // learn keeps what a bundle carries.
@@ -149,6 +174,17 @@ func (w *World) double(s *stick, half bool) error {
 	done, err := w.spoil(to)
 	w.tell("%s is copied to %s and not to the end: %s", s.name, to.name, done)
 	return err
+}
+
+// wipe empties a stick, as people do with a full one.
+func (w *World) wipe() error {
+	list := w.hand(false)
+	if len(list) == 0 {
+		return nil
+	}
+	s := pick(w, list)
+	w.tell("%s is wiped", s.name)
+	return errors.Join(os.RemoveAll(s.dir), os.Mkdir(s.dir, 0o755))
 }
 
 // spoil cuts, drops or changes a file of a stick.
