@@ -5,7 +5,8 @@
 //
 //	data.go       evidence            process.go   cost of a command, of a daemon
 //	appliance.go  hubs and sites      stage.go     what one step of the work costs alone
-//	goals*.go     P1 P3 P4 P5 P10 P11 table.go     rows and their rendering
+//	mixed.go      P1 P3 P4            advisories.go P5 P10 P11
+//	p6.go         P6                  table.go     rows and their rendering
 //
 // Order: evidence is made once; ours and the reference are measured in turn, round after round, so that a slow minute
 // slows both; the median of each counts. Wall time is the clock's, CPU time is user and system time of a command with
@@ -79,6 +80,9 @@ func goals() []goal {
 	return []goal{
 		{[]string{"P1", "P3", "P4"}, "mixed files: build and verify", (*lab).mixed},
 		{[]string{"P5", "P10", "P11"}, "advisories: load, export, verify, import", (*lab).advisories},
+		{[]string{"P2"}, "a full again after a week", (*lab).week},
+		{[]string{"P7"}, "a delta of what changed", (*lab).changed},
+		{[]string{"P6"}, "flips: roll back and activate", (*lab).flips},
 	}
 }
 

@@ -44,7 +44,7 @@ func TestSmall(t *testing.T) {
 	if err := Run(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"P1", "P3", "P4", "P5", "P10", "P11"} {
+	for _, id := range []string{"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P10", "P11"} {
 		if !strings.Contains(out.String(), "| "+id+" |") {
 			t.Errorf("no row of %s", id)
 		}

@@ -22,8 +22,9 @@ import (
 // seed of everything that is made up.
 const seed = 1
 
-// zipOf writes an OSV dump of n advisories. Members are deflated on all cores.
-func zipOf(path string, n int) error {
+// zipOf writes an OSV dump of n advisories, of which every one in every is revised (0: none). Members are deflated on all
+// cores.
+func zipOf(path string, n, every int) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func zipOf(path string, n int) error {
 				var r result
 				d, _ := flate.NewWriter(nil, flate.BestSpeed)
 				for i := from; i < min(from+block, n); i++ {
-					h, b := deflated(d, i)
+					h, b := deflated(d, i, every)
 					r.heads, r.bodies = append(r.heads, h), append(r.bodies, b)
 				}
 				c <- r
@@ -71,8 +72,11 @@ func zipOf(path string, n int) error {
 	return w.Flush()
 }
 
-func deflated(d *flate.Writer, i int) (zip.FileHeader, []byte) {
+func deflated(d *flate.Writer, i, every int) (zip.FileHeader, []byte) {
 	body := sample.Advisory(seed, i)
+	if every > 0 && i%every == every/2 {
+		body = sample.Revised(seed, i, 1)
+	}
 	var packed bytes.Buffer
 	d.Reset(&packed)
 	d.Write(body)

@@ -18,7 +18,8 @@ import (
 
 // Step does one thing alone, in a process of its own, so that what it costs is what the system says that process cost.
 //
-//	zip OUT N                make an OSV dump          mixed DIR BYTES   make mixed files
+//	zip OUT N [EVERY]        make an OSV dump          mixed DIR BYTES   make mixed files
+//	squeeze DIR GENERATION   pack again what the load of that generation had to pack, prints nanoseconds, frames and all frames
 //	hash FILE…               SHA-256 of each           pack FILE…        outer zstd stream of all, thrown away
 //	seal RECIPIENT FILE      age, thrown away          unseal KEY FILE   and back
 //	inflate FILE             outer zstd stream         lines DIR OUT     the lines of all layers below DIR, prints packed bytes
@@ -32,7 +33,14 @@ func Step(args []string) error {
 		if err != nil {
 			return err
 		}
-		return zipOf(args[0], n)
+		every := 0
+		if len(args) > 2 {
+			every, err = strconv.Atoi(args[2])
+		}
+		if err != nil {
+			return err
+		}
+		return zipOf(args[0], n, every)
 	case "mixed":
 		n, err := strconv.ParseInt(args[1], 10, 64)
 		if err != nil {
@@ -63,6 +71,8 @@ func Step(args []string) error {
 		})
 	case "lines":
 		return linesOf(args[0], args[1])
+	case "squeeze":
+		return squeeze(args[0], args[1])
 	}
 	return fmt.Errorf("step: %q", args)
 }

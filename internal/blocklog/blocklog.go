@@ -112,7 +112,9 @@ type Point struct {
 	Seed    uint64  `json:"seed"`
 }
 
-func (p Point) String() string { return fmt.Sprintf("%s after entry %d, seed %d", p.Variant, p.At, p.Seed) }
+func (p Point) String() string {
+	return fmt.Sprintf("%s after entry %d, seed %d", p.Variant, p.At, p.Seed)
+}
 
 // Player makes images of the disk at ascending points.
 type Player struct {

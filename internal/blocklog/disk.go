@@ -27,7 +27,7 @@ type Disk struct {
 	dir       string
 }
 
-var _ = (fs.NodeOnAdder)((*Disk)(nil))
+var _ = fs.NodeOnAdder((*Disk)(nil))
 
 // Serve mounts a disk of these bytes, which it takes over, at dir. The caller must be root, and must not be the process whose
 // memory maps lie on the disk: a page fault of it would wait for itself.
@@ -84,11 +84,11 @@ type image struct {
 }
 
 var (
-	_ = (fs.NodeOpener)((*image)(nil))
-	_ = (fs.NodeReader)((*image)(nil))
-	_ = (fs.NodeWriter)((*image)(nil))
-	_ = (fs.NodeFsyncer)((*image)(nil))
-	_ = (fs.NodeGetattrer)((*image)(nil))
+	_ = fs.NodeOpener((*image)(nil))
+	_ = fs.NodeReader((*image)(nil))
+	_ = fs.NodeWriter((*image)(nil))
+	_ = fs.NodeFsyncer((*image)(nil))
+	_ = fs.NodeGetattrer((*image)(nil))
 )
 
 // Open lets anybody.

@@ -122,7 +122,8 @@ func (p *LineParser) Index(b []byte) (IndexLine, error) {
 
 func (p *LineParser) end() error {
 	if p.bad || p.pos != len(p.in) {
-		return code.New(code.IndexBad, "a line that is not in its one form").In("", fmt.Sprintf("offset %d", min(p.pos, len(p.in))))
+		return code.New(code.IndexBad, "a line that is not in its one form").In("", fmt.Sprintf("offset %d", min(p.pos, len(p.in)))).
+			Want("canonical JSON with exactly the members of such a line", fmt.Sprintf("%.40q", p.in[min(p.pos, len(p.in)):]))
 	}
 	if len(p.in) >= MaxLine {
 		return code.New(code.LineLimit, "").Want("less than 1 MiB", len(p.in))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -127,7 +128,7 @@ func (s *Store) rehash(ctx context.Context, d digest.Digest, buf []byte, disk bo
 		if err == nil {
 			continue
 		}
-		if err = eof(err); err != nil {
+		if !errors.Is(err, io.EOF) {
 			return n, err
 		}
 		if got := digest.Sum(h); got != d {

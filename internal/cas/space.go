@@ -1,9 +1,7 @@
 package cas
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"syscall"
 
@@ -17,8 +15,9 @@ const Auto = -1
 const (
 	autoShare = 10
 	autoMost  = 2 << 30
-	// inodes that stay free: a hundredth of what the file system has, or so many where that is less.
+	// inodes that stay free: a hundredth of what the file system has, within these bounds.
 	inodeShare = 100
+	inodeLeast = 64
 	inodeMost  = 1000
 )
 
@@ -66,7 +65,7 @@ func (s *Store) space() (Space, error) {
 		p.Keep = min(p.Total/autoShare, autoMost)
 	}
 	if st.Files > 0 {
-		p.Inodes, p.KeepInodes = int64(st.Ffree), min(int64(st.Files)/inodeShare, inodeMost)
+		p.Inodes, p.KeepInodes = int64(st.Ffree), max(inodeLeast, min(int64(st.Files)/inodeShare, inodeMost))
 	}
 	return p, nil
 }
@@ -81,13 +80,23 @@ func (s *Store) Free() (int64, error) {
 // called twice. The promise is kept whole until then, so what the operation has already written counts double for
 // others: a reservation may be refused early, never granted wrongly.
 func (s *Store) Reserve(bytes int64) (release func(), err error) {
+	return s.reserve(bytes, func(p Space) bool { return bytes <= p.Open() && !p.Stopped() })
+}
+
+// ReserveLast is Reserve for what must go on when intake has stopped, like receipts to a medium: it may have what is kept
+// free for that, as far as it is there.
+func (s *Store) ReserveLast(bytes int64) (release func(), err error) {
+	return s.reserve(bytes, func(p Space) bool { return bytes <= p.Free-p.Reserved })
+}
+
+func (s *Store) reserve(bytes int64, fits func(Space) bool) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := s.space()
 	if err != nil {
 		return nil, fmt.Errorf("reserve: %w", err)
 	}
-	if bytes > p.Open() || p.Stopped() {
+	if !fits(p) {
 		return nil, p.refuse(s.dir, bytes)
 	}
 	s.reserved += bytes
@@ -99,13 +108,6 @@ func (s *Store) Reserve(bytes int64) (release func(), err error) {
 			s.reserved -= bytes
 		})
 	}, nil
-}
-
-func eof(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // refuse says what is missing: bytes, or inodes.

@@ -204,13 +204,14 @@ func (a *app) status(w io.Writer, s wire.Status) {
 		fmt.Fprintln(w)
 		a.feeds(w, s.Feeds)
 	}
+	a.waitingFor(w, s.Waiting)
 	for _, r := range s.Reasons {
 		a.say("%s: %s", r.Level, clean(r.What))
 		if r.Next != "" {
 			a.say("  next: %s", clean(r.Next))
 		}
 	}
-	if len(s.Reasons) == 0 {
+	if len(s.Reasons)+len(s.Waiting) == 0 {
 		a.say("Nothing needs you.")
 	}
 }
@@ -224,6 +225,8 @@ func (a *app) plugin(s wire.Status, err error) error {
 	case err != nil:
 		word, status, why = "UNKNOWN", 3, clean(err.Error())
 	case !s.Ready:
+		word, status = "CRITICAL", 2
+	case breached(s.Feeds):
 		word, status = "CRITICAL", 2
 	case len(s.Reasons) > 0:
 		word, status = "WARNING", 1

@@ -80,7 +80,7 @@ func (a *app) peersCmd() *cobra.Command {
 		}
 		return a.show(p, func(w io.Writer) { a.peer(w, p) })
 	})
-	return family("peers", "other appliances we trust or feed", a.peersAddCmd(), list, show)
+	return family("peers", "other appliances we trust or feed", a.peersAddCmd(), list, show, a.peersConfirmCmd())
 }
 
 func (a *app) peer(w io.Writer, p wire.Peer) {
@@ -391,6 +391,7 @@ func (a *app) mediaCmd() *cobra.Command {
 					fmt.Fprintf(w, "%s: %s\n", x.Path, x.Sentence)
 				}
 			}
+			a.waitingFor(w, m.Waiting)
 			if len(m.Media) == 0 {
 				a.say("No medium is mounted below /media, /mnt or /run/media, and no removable one is plugged in.")
 			}
@@ -407,7 +408,7 @@ func (a *app) mediaCmd() *cobra.Command {
 		}
 		return a.show(m, func(w io.Writer) { a.medium(w, m) })
 	})
-	return family("media", "sticks, discs and directories that are carried", list, show)
+	return family("media", "sticks, discs and directories that are carried", list, show, a.healCmd(), a.mediaForgetCmd())
 }
 
 func (a *app) medium(w io.Writer, m wire.Medium) {
@@ -418,6 +419,7 @@ func (a *app) medium(w io.Writer, m wire.Medium) {
 			fmt.Fprintln(w, s)
 		}
 	}
+	a.waitingFor(w, m.Waiting)
 	if !m.Ours {
 		return
 	}

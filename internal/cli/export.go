@@ -66,6 +66,8 @@ func (a *app) runSubmitCmd() *cobra.Command {
 	f.StringSliceVar(&q.Feeds, "feed", nil, "these feeds alone; all when not given")
 	f.StringVar(&q.Base, "base", "", "a delta against this, for experts: a run, a bundle id or a generation")
 	f.BoolVar(&q.Reset, "reset-baseline", false, "a delta that carries every record, approved like a full")
+	f.BoolVar(&q.Anonymous, "anonymous", false, "neither label nor file names say for whom; the site finds itself by its key")
+	f.StringVar(&q.Medium, "medium", "", "dvd sorts the volumes into one folder per disc below --to")
 	f.StringVar(&q.Tenant, "tenant", "", "owner, where there are several")
 	f.BoolVar(&watch, "watch", false, "follow the run to its end")
 	return c
@@ -188,6 +190,31 @@ func (a *app) exportVerifyCmd() *cobra.Command {
 				fmt.Fprintf(w, "%s\n  %s\n", clean(x.Sentence), clean(x.Name))
 			}
 		}, err)
+	}
+	return c
+}
+
+func (a *app) peersConfirmCmd() *cobra.Command {
+	c := &cobra.Command{Use: "confirm PEER WORDS…", Short: "take the six words that a site read over the phone after it activated a bundle"}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return code.New(code.BadUsage, "confirm takes the peer and its six words")
+		}
+		q := wire.ConfirmRequest{Peer: args[0], Words: strings.Join(args[1:], " ")}
+		if n := len(strings.Fields(q.Words)); n != 6 {
+			return code.New(code.BadUsage, "a spoken receipt has six words").Want(6, n)
+		}
+		r, err := call[wire.Confirmation](a, "peers/confirm", q)
+		if err != nil {
+			return err
+		}
+		return a.show(r, func(w io.Writer) {
+			how := "confirmed by voice"
+			if r.Proven {
+				how = "proven by its receipt already; the words say the same"
+			}
+			fmt.Fprintf(w, "%s: %s at %s, %s\n", clean(r.Run.Name), clean(r.Decision), clean(q.Peer), how)
+		})
 	}
 	return c
 }

@@ -20,7 +20,7 @@ func (a *app) keysCmd() *cobra.Command {
 		}
 		return a.show(k, func(w io.Writer) { keyTable(w, k.Keys) })
 	})
-	return family("keys", "our own keys: exchange and revoke them, by two people", list, a.keysRotateCmd(), a.keysRevokeCmd(), a.keysApplyCmd())
+	return family("keys", "our own keys: exchange and revoke them, by two people", list, a.keysRotateCmd(), a.keysRevokeCmd(), a.keysRenewCmd(), a.keysApplyCmd())
 }
 
 func (a *app) keysRotateCmd() *cobra.Command {
@@ -45,6 +45,15 @@ func (a *app) keysRevokeCmd() *cobra.Command {
 	c := command("revoke KEYID", "propose to end a key that is not in use any more: what it signs is refused everywhere from then on", 1, func(args []string) error {
 		q.KeyID = args[0]
 		return a.proposeKeys("keys/revoke", q)
+	})
+	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
+	return c
+}
+
+func (a *app) keysRenewCmd() *cobra.Command {
+	var q wire.KeyRequest
+	c := command("renew", "propose a later end of our trust root: ten years from today", 0, func([]string) error {
+		return a.proposeKeys("keys/renew", q)
 	})
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
 	return c
@@ -127,7 +136,7 @@ func (a *app) keyPlan(w io.Writer, p wire.KeyPlan) {
 		return
 	}
 	fmt.Fprintf(w, "plan %s\n", p.Digest)
-	a.waits(p.People, p.Need, p.ExpiresAt)
+	a.saidYes(p.People, p.Need, p.ExpiresAt)
 	words := []string{"keys", "apply", p.Digest}
 	if p.Offline {
 		words = append(words, "--root-key", "FILE")

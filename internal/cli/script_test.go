@@ -23,6 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	sallyport := func() {
+		cli.Version = "0.1.0" // a build of the day, which every reader of this format can be told from
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		status := cli.Main(ctx, os.Args, cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 		stop()

@@ -144,7 +144,7 @@ func (a *app) trustPlans(w io.Writer, res wire.TrustResult, approve, path string
 			continue
 		}
 		fmt.Fprintf(w, "plan %s\n", p.Digest)
-		a.waits(p.People, p.Need, p.ExpiresAt)
+		a.saidYes(p.People, p.Need, p.ExpiresAt)
 		switch {
 		case approve != "":
 		case len(p.People) == 0:
@@ -160,8 +160,8 @@ func (a *app) trustPlans(w io.Writer, res wire.TrustResult, approve, path string
 	}
 }
 
-// waits says who has said yes to a plan.
-func (a *app) waits(people []string, need int, until string) {
+// saidYes says who has said yes to a plan.
+func (a *app) saidYes(people []string, need int, until string) {
 	if len(people) == 0 {
 		return
 	}

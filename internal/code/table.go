@@ -61,6 +61,7 @@ const (
 	RootFork           Code = "root-fork"
 	CardKey            Code = "card-key"
 	FingerprintWrong   Code = "fingerprint"
+	SpokenWrong        Code = "spoken"
 	TrustTwoPersons    Code = "two-persons"
 	TarBad             Code = "tar"
 	TarType            Code = "tar-type"
@@ -208,6 +209,7 @@ var table = []Info{
 	{RootFork, Monotonic, 0, "two different trust roots with the same version", "Apply neither. Keep the medium and call the sender on a number you already had: somebody else may have its root key."},
 	{CardKey, Trust, 0, "the card is not signed by a key this appliance had before", "Apply nothing. Keep the medium and call the sender on a number you already had."},
 	{FingerprintWrong, Trust, 0, "the fingerprint or the words do not match", "Stop. Keep the medium and call the sender on a number you already had."},
+	{SpokenWrong, Trust, 0, "the words are those of no bundle that was sent to this peer", "Hear all six words again, one by one. If they stay, the site opened something else: ask for its receipt."},
 	{TrustTwoPersons, Auth, 0, "a change of trust needs a second person", "Ask a second person to approve."},
 	{TarBad, Integrity, 0, "the archive is malformed", "Do not import; ask for a new copy."},
 	{TarType, Integrity, 0, "an archive member that is not a plain file", "Do not import; keep the medium and call the sender."},

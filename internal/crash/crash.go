@@ -5,7 +5,7 @@
 //	bin/sallyport            the program with the fault seam (build tag faultpoints)
 //	in/                      made-up evidence
 //	story/<operation>/       where every cell of an operation begins: d (a data directory), medium (a stick)
-//	cells/<n>/               a copy of it, for one cell: d, medium, trace
+//	cells/<n>/               a copy of it, for one cell: d, medium, trace, and the files that were replaced
 //
 // Order: the story is told once without faults; each operation is then run once more under a trace, which lists the named
 // points and durable steps there are and gives what must come out. A cell is one operation and one fault: copy, serve with
@@ -56,10 +56,13 @@ func (f *findings) check(what string, err error) {
 type Fault struct {
 	Point string // kill at the At-th visit of this point; "": at a durable step
 	At    int    // from 1
-	How   string // of a step: "kill", "lose", "keep"
+	How   string // of a step: "kill", "keep", or the error of the system that it is refused with
 	Again int    // kill the next start too, at this durable step; 0: do not
 	Cut   bool   // a kill takes away what was not synced, as a power cut may
 }
+
+// Full tells that the disk is said to be full.
+func (f Fault) Full() bool { return f.How == "ENOSPC" || f.How == "EDQUOT" }
 
 // Kill tells whether the process ends on the spot.
 func (f Fault) Kill() bool { return f.Point != "" || f.How == "kill" }
@@ -108,7 +111,8 @@ func steps(trace string) (all []Step) {
 const starting = 6
 
 // Faults lists every fault a trace has room for: a kill at every visit of every point, alone and followed by a kill of the
-// recovery, each durable step lost, kept and killed at; and each kill once more with the power cut.
+// recovery, each durable step killed at, done and yet said to have failed, and refused with three errors of the system; and
+// each kill once more with the power cut.
 func Faults(trace []Step) (all []Fault) {
 	visits, n := map[string]int{}, 0
 	for _, s := range trace {
@@ -121,7 +125,7 @@ func Faults(trace []Step) (all []Fault) {
 			continue
 		}
 		n++
-		for _, how := range []string{"kill", "lose", "keep"} {
+		for _, how := range []string{"kill", "keep", "ENOSPC", "EIO", []string{"EROFS", "EDQUOT"}[n%2]} {
 			all = append(all, Fault{At: n, How: how})
 		}
 		all = append(all, Fault{At: n, How: "kill", Cut: true})

@@ -255,7 +255,7 @@ func TestReleaseHasNoSeam(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"SALLYPORT_KILL", "SALLYPORT_FAULT", "SALLYPORT_TRACE", "SALLYPORT_FAKE_TIME"} {
+		for _, name := range []string{"SALLYPORT_KILL", "SALLYPORT_FAULT", "SALLYPORT_TRACE", "SALLYPORT_KEEP", "SALLYPORT_LIE", "SALLYPORT_FAKE_TIME"} {
 			if strings.Contains(string(b), name) != seam {
 				t.Errorf("built with the seam: %v; names %s: %v", seam, name, !seam)
 			}
@@ -272,7 +272,7 @@ func TestPick(t *testing.T) {
 			all = append(all, Cell{o, f})
 		}
 	}
-	if len(all) != 2*(2*(starting+2)+2*4) {
+	if len(all) != 2*(2*(starting+2)+2*6) {
 		t.Fatalf("%d cells", len(all))
 	}
 	some := Pick(all, 7, 3, 100)
@@ -289,13 +289,13 @@ func TestPick(t *testing.T) {
 			kills++
 		}
 	}
-	if kills != 3 || len(some) != 3+8 {
+	if kills != 3 || len(some) != 3+16 {
 		t.Errorf("%d kills of %d cells", kills, len(some))
 	}
 	if s, ok := struck(Fault{Point: "x", At: 2}, []Step{{"point", "x"}, {"write", "g"}}); ok {
 		t.Errorf("struck %v", s)
 	}
-	if s, ok := struck(Fault{How: "lose", At: 2}, []Step{{"sync", "f"}, {"point", "x"}, {"write", "g"}}); !ok || s.Path != "g" {
+	if s, ok := struck(Fault{How: "EIO", At: 2}, []Step{{"sync", "f"}, {"point", "x"}, {"write", "g"}}); !ok || s.Path != "g" {
 		t.Errorf("struck %v %v", s, ok)
 	}
 }
@@ -366,11 +366,18 @@ func TestCut(t *testing.T) {
 		{"sync", medium},
 		{"write", medium + "/x.partial"},
 	}
-	lost, err := Cut(trace, data, medium, func(p string) bool { return p == data+"/kept" })
-	if err != nil || len(lost) != 3 {
+	kept := filepath.Join(dir, "kept")
+	if err := os.Mkdir(kept, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(kept, "3"), make([]byte, 5), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	lost, err := Cut(trace, data, medium, kept, func(p string) bool { return p == data+"/kept" })
+	if err != nil || len(lost) != 4 {
 		t.Errorf("took %v: %v", lost, err)
 	}
-	for name, want := range map[string]int64{"d/kept": 8, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {
+	for name, want := range map[string]int64{"d/kept": 5, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {
 		st, err := os.Stat(filepath.Join(dir, name))
 		if got := int64(-1); err == nil && st.Size() != want || err != nil && want != got {
 			t.Errorf("%s: want %d bytes, %v", name, want, err)

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -16,9 +17,10 @@ type Operation struct {
 	Trace []Step // of a run without a fault, the start and the stop of the daemon included
 
 	drive    func(ctx context.Context, at place, c *client.Client, n *notes) error
-	together bool   // all feeds flip in one transaction
-	delivers string // the run that becomes delivered; "": none
-	start    string // folder with d and medium
+	proof    func(ctx context.Context, at place, n *notes) error // of what was acknowledged beside the feeds; nil: nothing
+	together bool                                                // all feeds flip in one transaction
+	delivers string                                              // the run that becomes delivered; "": none
+	start    string                                              // folder with d and medium
 	before   view
 	after    view
 }
@@ -27,11 +29,14 @@ type Operation struct {
 type place struct {
 	dir string // holds d, medium, trace
 	in  string // evidence
+
+	stick string // where the medium is; "" is beside d
 }
 
 func (p place) data() string   { return filepath.Join(p.dir, "d") }
-func (p place) medium() string { return filepath.Join(p.dir, "medium") }
+func (p place) medium() string { return cmp.Or(p.stick, filepath.Join(p.dir, "medium")) }
 func (p place) trace() string  { return filepath.Join(p.dir, "trace") }
+func (p place) kept() string   { return filepath.Join(p.dir, "kept") }
 
 // notes is what was acknowledged: what the caller was told and may rely on.
 type notes struct {
@@ -40,6 +45,7 @@ type notes struct {
 	done      []string // runs that were said to have succeeded
 	written   []string // bundle ids that were said to be on the medium
 	receipts  []string
+	backups   []string
 	delivered bool // that our bundle arrived
 	acks      int
 }
@@ -48,14 +54,14 @@ func newNotes() *notes { return &notes{feeds: map[string]standing{}} }
 
 // operations are those of the campaign. story gives each its start.
 func operations() []*Operation {
-	return []*Operation{
+	return append([]*Operation{
 		{Name: "load", drive: driveLoad},
 		{Name: "export", drive: driveExport},
 		{Name: "import", drive: driveImport, together: true},
 		{Name: "exchange-site", drive: driveExchange, together: true},
 		{Name: "exchange-hub", drive: driveExchange},
 		{Name: "recover", drive: func(ctx context.Context, _ place, c *client.Client, _ *notes) error { return settle(ctx, c) }},
-	}
+	}, later()...)
 }
 
 func driveLoad(ctx context.Context, at place, c *client.Client, n *notes) error {
@@ -80,8 +86,12 @@ func driveExport(ctx context.Context, at place, c *client.Client, n *notes) erro
 
 // export submits a run and watches it to its end.
 func export(ctx context.Context, c *client.Client, peer, medium string, n *notes) error {
+	return exportAs(ctx, c, wire.RunRequest{Profile: "mirror:full", For: peer, To: medium}, n)
+}
+
+func exportAs(ctx context.Context, c *client.Client, q wire.RunRequest, n *notes) error {
 	var run wire.Run
-	if err := c.Call(ctx, "runs/submit", wire.RunRequest{Profile: "mirror:full", For: peer, To: medium}, &run); err != nil {
+	if err := c.Call(ctx, "runs/submit", q, &run); err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}
 	n.runs = append(n.runs, run.ID)
@@ -93,7 +103,7 @@ func export(ctx context.Context, c *client.Client, peer, medium string, n *notes
 		return fmt.Errorf("run %s %s: %s", run.ID, run.State, run.Message)
 	}
 	n.done = append(n.done, run.ID)
-	if medium != "" {
+	if q.To != "" {
 		n.written = append(n.written, run.BundleID)
 	}
 	n.acks++

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,19 +18,26 @@ type ledgerOfSyncs struct {
 	files        map[string]bool     // written and not synced
 	dirs         map[string][]string // folders not synced since a name in them changed, with the new names
 	bases        map[string]bool     // names of files that were synced
-	ready        map[string]bool     // folders in which a file was synced since the last rename in them
+	ready        map[string]int      // folders with files that were synced under a passing name → how many
+	over         map[string]int      // names renamed to since their folder was synced → first step that did
 	wrong        []string
 }
 
 func newLedger(data, medium string) *ledgerOfSyncs {
 	return &ledgerOfSyncs{
-		data: data, medium: medium, files: map[string]bool{}, dirs: map[string][]string{}, bases: map[string]bool{}, ready: map[string]bool{},
+		data: data, medium: medium, files: map[string]bool{}, dirs: map[string][]string{}, bases: map[string]bool{}, ready: map[string]int{},
+		over: map[string]int{},
 	}
 }
 
 func (l *ledgerOfSyncs) follow(trace []Step) {
 	for i, s := range trace {
-		l.step(fmt.Sprintf("step %d, %s", i, s), s.Verb, path.Clean(s.Path), strings.HasSuffix(s.Path, "/."))
+		p := path.Clean(s.Path)
+		if _, ok := l.over[p]; s.Verb == "rename" && !ok {
+			l.over[p] = i
+		}
+		l.step(fmt.Sprintf("step %d, %s", i, s), s.Verb, p, strings.HasSuffix(s.Path, "/."))
+		maps.DeleteFunc(l.over, func(k string, _ int) bool { return len(l.dirs[path.Dir(k)]) == 0 })
 	}
 }
 
@@ -69,7 +77,8 @@ func (l *ledgerOfSyncs) step(where, verb, p string, folder bool) {
 func (l *ledgerOfSyncs) sync(p string, folder bool) {
 	delete(l.files, p)
 	delete(l.dirs, p)
-	l.bases[path.Base(p)], l.ready[path.Dir(p)] = true, true
+	l.bases[path.Base(p)] = true
+	l.ready[path.Dir(p)]++
 	if folder || p != l.medium && !strings.HasPrefix(p, l.data) {
 		return
 	}
@@ -92,10 +101,10 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 			delete(l.dirs, dir)
 		}
 		l.clean(where, l.medium)
-	case !l.bases[path.Base(p)] && !l.ready[dir]:
+	case !l.bases[path.Base(p)] && l.ready[dir] <= 0:
 		l.wrong = append(l.wrong, where+": the file was not synced")
 	}
-	delete(l.ready, dir)
+	l.ready[dir]--
 	delete(l.files, p)
 	delete(l.files, p+".partial")
 	l.dirs[dir] = append(l.dirs[dir], p)
@@ -110,19 +119,20 @@ func (l *ledgerOfSyncs) clean(where, under string) {
 }
 
 // Cut takes away what a power cut could at the end of a trace: the second half of every file that was written and not synced,
-// and every new name in a folder that was not synced. old tells which names stood before; a file that was replaced keeps its
-// new bytes. It returns what it did.
-func Cut(trace []Step, data, medium string, old func(string) bool) (lost []string, err error) {
+// and every change of a name in a folder that was not synced. A new name goes; a file that was replaced is the old one again:
+// kept is a folder with the old ones by the step that replaced them. old tells which names stood before. It returns what it
+// did.
+func Cut(trace []Step, data, medium, kept string, old func(string) bool) (lost []string, err error) {
 	l := newLedger(data, medium)
 	l.follow(trace)
 	for _, p := range slices.Concat(slices.Collect(maps.Values(l.dirs))...) {
-		if old(p) {
-			continue
-		}
-		if err := os.RemoveAll(p); err != nil {
+		done, err := l.uncover(p, kept, old(p))
+		if err != nil {
 			return lost, err
 		}
-		lost = append(lost, p)
+		if done {
+			lost = append(lost, p)
+		}
 	}
 	for p := range l.files {
 		st, err := os.Stat(p)
@@ -138,4 +148,20 @@ func Cut(trace []Step, data, medium string, old func(string) bool) (lost []strin
 		lost = append(lost, p)
 	}
 	return lost, nil
+}
+
+// uncover undoes one change of a name.
+func (l *ledgerOfSyncs) uncover(p, kept string, stood bool) (bool, error) {
+	if i, ok := l.over[p]; ok {
+		b, err := os.ReadFile(path.Join(kept, strconv.Itoa(i)))
+		if err == nil {
+			return true, errors.Join(os.Remove(p), os.WriteFile(p, b, 0o600))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	} else if stood {
+		return false, nil
+	}
+	return true, os.RemoveAll(p)
 }

@@ -10,7 +10,8 @@ import (
 
 // Tally counts the outcomes of one operation.
 type Tally struct {
-	Kills, Lost, Kept int            // cells whose fault came to pass
+	Kills, Lost, Kept int            // cells whose fault came to pass; Lost: refused with an error of the system
+	Errnos            map[string]int // of Lost: which
 	Twice             int            // of the kills: those after which the recovery was killed too
 	Cut, Taken        int            // of the kills: those with the power cut; files and names that these took away
 	Idle              int            // cells whose fault never came: the run was shorter than the traced one
@@ -27,7 +28,7 @@ type Tallies map[string]*Tally
 func (all Tallies) Add(o Outcome) {
 	t := all[o.Operation.Name]
 	if t == nil {
-		t = &Tally{Points: map[string]int{}, Findings: map[Class]int{}}
+		t = &Tally{Points: map[string]int{}, Findings: map[Class]int{}, Errnos: map[string]int{}}
 		all[o.Operation.Name] = t
 	}
 	t.Acks, t.Taken = t.Acks+o.Acks, t.Taken+len(o.Taken)
@@ -45,10 +46,11 @@ func (all Tallies) Add(o Outcome) {
 		}
 	case o.Fault.Kill():
 		t.Kills++
-	case o.Fault.How == "lose":
-		t.Lost++
-	default:
+	case o.Fault.How == "keep":
 		t.Kept++
+	default:
+		t.Lost++
+		t.Errnos[o.Fault.How]++
 	}
 	for _, f := range o.Findings {
 		t.Findings[f.Class]++
@@ -67,7 +69,7 @@ type Seen struct {
 func Report(w io.Writer, r *Rig, all Tallies, controls []Seen) error {
 	var b strings.Builder
 	b.WriteString(preface)
-	b.WriteString("| operation | named points passed | durable steps | kills | recovery killed too | power cut | files and names taken | steps lost | steps kept | fault never came | acknowledged | acknowledged and lost | half applied | other |\n")
+	b.WriteString("| operation | named points passed | durable steps | kills | recovery killed too | power cut | files and names taken | steps refused | steps kept | fault never came | acknowledged | acknowledged and lost | half applied | other |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	sum := Tally{Findings: map[Class]int{}}
 	var points, steps int
@@ -84,6 +86,7 @@ func Report(w io.Writer, r *Rig, all Tallies, controls []Seen) error {
 	line(&b, "**all**", points, steps, &sum)
 	verbs(&b, r)
 	killed(&b, all)
+	errnos(&b, r, all)
 	examples(&b, r, all)
 	seen(&b, controls)
 	_, err := io.WriteString(w, b.String())
@@ -101,9 +104,9 @@ among the steps. *recover* is the start of an appliance that two kills have left
 
 - *kill*: SIGKILL at a named point, or right before a durable step. *recovery killed too*: of these, the next start was killed
   as well, at one of its first durable steps. *power cut*: of these, what was not synced was taken away afterwards: the second
-  half of each file written and not synced, and each new name in a folder not synced (a file that was replaced keeps its new
-  bytes; a commit of the state database counts as one step).
-- *lost*: the step is not done and says so with an error. *kept*: it is done and says so with an error. A daemon that lives on
+  half of each file written and not synced, each new name in a folder not synced, and each replacement there: the old file is
+  back (a commit of the state database counts as one step).
+- *refused*: the step is not done, with an error of the system: ENOSPC, EIO, and EROFS or EDQUOT in turns. *kept*: it is done and says so with an error. A daemon that lives on
   has to do the same operation again without a restart; one whose own disk failed a sync has to end by itself.
 - *acknowledged*: loads, runs, activations, receipts and bundles on the medium of which the caller was told before the end.
 - *half applied*: a feed that is neither at its old nor at its new generation, a state root its records do not give, feeds of
@@ -170,6 +173,21 @@ func killed(b *strings.Builder, all Tallies) {
 	b.WriteString("\n## The named points\n\n| point | kills |\n|---|--:|\n")
 	for _, p := range slices.Sorted(maps.Keys(n)) {
 		fmt.Fprintf(b, "| %s | %d |\n", p, n[p])
+	}
+}
+
+// errnos says how often a step was refused with each error of the system.
+func errnos(b *strings.Builder, r *Rig, all Tallies) {
+	names := []string{"ENOSPC", "EDQUOT", "EIO", "EROFS"}
+	fmt.Fprintf(b, "\n## The errors of the system\n\n| operation | %s | kept | cells |\n|---|--:|--:|--:|--:|--:|--:|\n", strings.Join(names, " | "))
+	for _, o := range r.Operations {
+		if t := all[o.Name]; t != nil {
+			fmt.Fprintf(b, "| %s |", o.Name)
+			for _, n := range names {
+				fmt.Fprintf(b, " %d |", t.Errnos[n])
+			}
+			fmt.Fprintf(b, " %d | %d |\n", t.Kept, t.Lost+t.Kept)
+		}
 	}
 }
 

@@ -200,6 +200,11 @@ func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(pla
 		return out, err
 	}
 	r.judgeMedium(ctx, at, c.n, &c.f)
+	if o.proof != nil {
+		if err := o.proof(ctx, at, c.n); err != nil {
+			c.f.add(Lost, "%v", err)
+		}
+	}
 	lowered(before, readMarks(at.data(), &c.f), &c.f)
 	c.recover(ctx)
 	after := audit(at.data(), &c.f)
@@ -230,7 +235,10 @@ type cell struct {
 func (c *cell) strike(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	p, err := c.r.serve(ctx, c.at.data(), append(c.fault.env(), "SALLYPORT_TRACE="+c.at.trace())...)
+	if err := os.Mkdir(c.at.kept(), 0o700); err != nil {
+		return err
+	}
+	p, err := c.r.serve(ctx, c.at.data(), append(c.fault.env(), "SALLYPORT_TRACE="+c.at.trace(), "SALLYPORT_KEEP="+c.at.kept())...)
 	if err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
@@ -288,7 +296,7 @@ func (c *cell) cut() ([]string, error) {
 		return nil, err
 	}
 	trace := steps(string(b))
-	return Cut(trace[:len(trace)-1], c.at.data(), c.at.medium(), func(p string) bool {
+	return Cut(trace[:len(trace)-1], c.at.data(), c.at.medium(), c.at.kept(), func(p string) bool {
 		rel, err := filepath.Rel(c.at.dir, p)
 		if err != nil {
 			return false
@@ -318,7 +326,7 @@ func (c *cell) mustEnd() bool {
 		return true
 	}
 	own := strings.HasPrefix(c.step.Path, c.at.data()+"/") || c.step.Path == c.at.data()
-	return own && (c.step.Verb == "sync" || c.step.Verb == "syncdir" || c.step.Verb == "commit")
+	return own && (c.step.Verb == "sync" || c.step.Verb == "syncdir" || c.step.Verb == "commit" && !c.fault.Full())
 }
 
 // recover serves without the fault, compares, and does the operation again.

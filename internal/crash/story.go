@@ -83,7 +83,7 @@ func (t *teller) do(what string, fn func() error) {
 func (t *teller) found(name string) *player {
 	p := &player{r: t.r, name: name, dir: filepath.Join(t.r.dir, "story", name)}
 	t.do("init "+name, func() error {
-		made, err := daemon.Init(daemon.InitOptions{DataDir: p.dir, Name: name, Tenant: "acme", Actor: "crash"}, daemon.Deps{})
+		made, err := daemon.Init(daemon.InitOptions{DataDir: p.dir, Name: name, Tenant: "acme", SingleOperator: true, Actor: "crash"}, daemon.Deps{})
 		p.fingerprint = made.Fingerprint
 		return err
 	})
@@ -174,6 +174,9 @@ func (r *Rig) tell(ctx context.Context) error {
 	t.load(t.hub, "sboms", "sbom-1.json", "sbom-2.json")
 	t.meet(first)
 	t.off(t.hub)
+	t.off(t.site)
+	late := t.late()
+	t.on(t.site)
 	t.begin("load", t.hub, "")
 	t.begin("export", t.hub, "")
 	t.on(t.hub)
@@ -197,6 +200,9 @@ func (r *Rig) tell(ctx context.Context) error {
 	t.off(t.hub)
 	t.begin("exchange-hub", t.hub, second)
 	r.op("exchange-hub").delivers = run
+	t.begin("backup", t.hub, "")
+	t.deltas(second, late)
+	t.changes(second)
 	t.wreck()
 	t.begin("recover", t.hub, "")
 	return t.err

@@ -128,6 +128,9 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.timeline = timeline.New(d.in.ID, d.marks.Now, d.deps.Random)
+	if d.in.SingleOperator {
+		d.timeline.Always("singleOperator", "true")
+	}
 	return nil
 }
 

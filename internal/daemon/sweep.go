@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/internal/bundle"
 	"sallyport/internal/cas"
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
@@ -93,7 +94,7 @@ func (d *Daemon) liveIn(g feed.Generation, set map[digest.Digest]bool) error {
 	return err
 }
 
-// vouched adds what the signed manifests of a generation name: all that its layers can name.
+// vouched adds what the signed manifests of a generation name as bodies of the feed: all that its layers can name.
 func (d *Daemon) vouched(g feed.Generation, set map[digest.Digest]bool) error {
 	for _, v := range g.Vouchers() {
 		m, err := d.intake.Manifest(v.Manifest)
@@ -101,7 +102,9 @@ func (d *Daemon) vouched(g feed.Generation, set map[digest.Digest]bool) error {
 			return err
 		}
 		for _, c := range m.Contents {
-			set[c.Digest] = true
+			if c.Feed != nil && *c.Feed == int64(v.FeedIndex) && (c.Role == bundle.RoleShard || c.Role == bundle.RoleDocument) {
+				set[c.Digest] = true
+			}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ package durable
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 //	SALLYPORT_KILL=name[:n]              end the process (SIGKILL) at the n-th visit of a point, from 1
 //	SALLYPORT_FAULT=verb:n:how            the n-th durable step of that verb ("*" for any but points): lose, keep, kill,
 //	                                      or an error of the system: ENOSPC, EDQUOT, EIO, EROFS
+//	SALLYPORT_KEEP=dir                    before each rename over a file, link the old one as dir/<number of the step, from 0>
 //	SALLYPORT_LIE=1                       no sync is done, and nobody is told
 //	SALLYPORT_TRACE=file                  append each step to a file, to learn what there is to fail
 func FromEnv(getenv func(string) string) (FS, error) {
@@ -42,7 +44,7 @@ func FromEnv(getenv func(string) string) (FS, error) {
 		}
 		e.verb, e.at, e.how = p[0], n, p[2]
 	}
-	e.lie = getenv("SALLYPORT_LIE") != ""
+	e.lie, e.keep = getenv("SALLYPORT_LIE") != "", getenv("SALLYPORT_KEEP")
 	e.trace = getenv("SALLYPORT_TRACE")
 	if *e == (envHook{}) {
 		return FS{}, nil
@@ -58,6 +60,8 @@ type envHook struct {
 	at, steps      int
 	trace          string
 	lie            bool
+	keep           string
+	number         int // of steps and points so far
 }
 
 // systems are the errors of the system that can be asked for.
@@ -72,6 +76,10 @@ func (e *envHook) hook(op Op) Verdict {
 			f.Close()
 		}
 	}
+	if e.keep != "" && op.Verb == "rename" {
+		_ = os.Link(op.Path, filepath.Join(e.keep, strconv.Itoa(e.number))) // a new name has nothing to keep
+	}
+	e.number++
 	if op.Verb == "point" {
 		if op.Path == e.killPoint {
 			if e.visits++; e.visits == e.killAt {

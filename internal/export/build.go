@@ -16,6 +16,11 @@ import (
 
 // build makes the bundle in dir, proves it and moves it onto the shelf.
 func (w *work) build(dir string) error {
+	first, err := w.reserve(1 << 20)
+	if err != nil {
+		return in("storage", err)
+	}
+	defer first()
 	stage, err := w.CAS.Stage()
 	if err != nil {
 		return in("storage", err)
@@ -37,7 +42,7 @@ func (w *work) build(dir string) error {
 	if err := w.preflight(h); err != nil {
 		return err
 	}
-	release, err := w.CAS.Reserve(h.bytes() + 1<<20)
+	release, err := w.reserve(h.bytes() + 1<<20)
 	if err != nil {
 		return in("storage", err)
 	}
@@ -63,6 +68,14 @@ func (w *work) build(dir string) error {
 		return err
 	}
 	return w.shelve(dir, label, id)
+}
+
+// reserve asks for room before the first byte. Receipts go home from a full disk too: pruning at the hub waits for them.
+func (w *work) reserve(bytes int64) (release func(), err error) {
+	if w.run.Kind == "outbound" {
+		return w.CAS.ReserveLast(bytes)
+	}
+	return w.CAS.Reserve(bytes)
 }
 
 // shelve lets the gate judge the outer bytes, moves the folder onto the shelf and commits the bundle.

@@ -3,6 +3,7 @@ package export_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"sallyport/internal/code"
 	"sallyport/internal/durable"
 	"sallyport/internal/export"
+	"sallyport/internal/feed"
 	"sallyport/internal/job"
 	"sallyport/internal/state"
 )
@@ -55,7 +57,7 @@ func (f *fault) arm() {
 }
 
 // crossing runs one export to a medium under a fault, restarts, and checks that the run ends well and nothing is left over.
-func crossing(t *testing.T, h *hub, f *fault) {
+func crossing(t *testing.T, h *hub, f *fault, profile string) {
 	t.Helper()
 	h.close()
 	h.fs = durable.WithHook(f.hook)
@@ -63,7 +65,7 @@ func crossing(t *testing.T, h *hub, f *fault) {
 	stick := filepath.Join(t.TempDir(), "stick")
 	must(t, os.Mkdir(stick, 0o755))
 	must(t, h.room.Start(t.Context()))
-	id, err := h.room.Submit(t.Context(), export.Request{Tenant: tenant, Profile: "mirror:full", For: "site", To: stick, Actor: "test"})
+	id, err := h.room.Submit(t.Context(), export.Request{Tenant: tenant, Profile: profile, For: "site", To: stick, Actor: "test"})
 	must(t, err)
 	f.arm()
 	h.await(id)
@@ -132,6 +134,21 @@ func (h *hub) clean() {
 			h.t.Errorf("left on the shelf: %s", e.Name())
 		}
 	}
+	must(h.t, h.deps.State.View(func(tx *state.Tx) error {
+		feeds, err := feed.List(tx, tenant)
+		for _, f := range feeds {
+			all, err := feed.Generations(tx, f.Ref)
+			if err != nil {
+				return err
+			}
+			for _, g := range all {
+				if slices.ContainsFunc(g.Users, func(u string) bool { return strings.HasPrefix(u, "run:") }) {
+					h.t.Errorf("generation %d of %s is still pinned: %q", g.Generation, f.Ref.Name, g.Users)
+				}
+			}
+		}
+		return err
+	}))
 	must(h.t, h.deps.CAS.Check(h.t.Context()))
 	must(h.t, h.deps.State.Check())
 	must(h.t, h.deps.State.View(func(tx *state.Tx) error {
@@ -145,18 +162,37 @@ var points = []string{
 	"export.shelved", "export.copied", "export.labelled", "export.done",
 }
 
+// profiles are hubs with something to export, closed, by profile.
+func profiles(t *testing.T, seed uint64, n int) map[string]*hub {
+	t.Helper()
+	full := newHub(t, seed)
+	full.fill(n)
+	full.close()
+	delta := newHub(t, seed)
+	e := evidence{}
+	for i := range n {
+		e[i] = 1
+	}
+	delta.loadSnapshot("osv-go", e)
+	delta.heard("osv-go")
+	e[0], e[n] = 2, 1
+	delete(e, 1)
+	delta.loadSnapshot("osv-go", e)
+	delta.close()
+	return map[string]*hub{"mirror:full": full, "mirror:delta": delta}
+}
+
 func TestKillAtEachPoint(t *testing.T) {
-	h := newHub(t, 30)
-	h.fill(40)
-	h.close()
-	for _, point := range points {
-		t.Run(point, func(t *testing.T) {
-			f := &fault{point: point}
-			crossing(t, h.fork(t), f)
-			if !f.hit {
-				t.Fatal("the point was never reached")
-			}
-		})
+	for profile, h := range profiles(t, 30, 40) {
+		for _, point := range points {
+			t.Run(profile+"/"+point, func(t *testing.T) {
+				f := &fault{point: point}
+				crossing(t, h.fork(t), f, profile)
+				if !f.hit {
+					t.Fatal("the point was never reached")
+				}
+			})
+		}
 	}
 }
 
@@ -166,21 +202,20 @@ func TestFaultAtSteps(t *testing.T) {
 	if os.Getenv("SALLYPORT_CRASH") == "all" {
 		stride = 1
 	}
-	h := newHub(t, 31)
-	h.fill(10)
-	h.close()
-	for _, how := range []durable.Verdict{durable.Lose, durable.Keep} {
-		for at := 1 + int(how); ; at += stride {
-			f := &fault{at: at, how: how}
-			crossing(t, h.fork(t), f)
-			if !f.hit {
-				if at < 40 {
-					t.Fatalf("only %d durable steps", f.steps)
+	for profile, h := range profiles(t, 31, 10) {
+		for _, how := range []durable.Verdict{durable.Lose, durable.Keep} {
+			for at := 1 + int(how); ; at += stride {
+				f := &fault{at: at, how: how}
+				crossing(t, h.fork(t), f, profile)
+				if !f.hit {
+					if at < 40 {
+						t.Fatalf("%s: only %d durable steps", profile, f.steps)
+					}
+					break
 				}
-				break
-			}
-			if t.Failed() {
-				t.Fatalf("step %d, verdict %d", at, how)
+				if t.Failed() {
+					t.Fatalf("%s: step %d, verdict %d", profile, at, how)
+				}
 			}
 		}
 	}

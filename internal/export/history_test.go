@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
+	"sallyport/internal/durable"
 	"sallyport/internal/export"
 	"sallyport/internal/feed"
 	"sallyport/internal/ident"
@@ -406,5 +407,41 @@ func TestSameDeltaAtAnyWorkerCount(t *testing.T) {
 			t.Errorf("%d workers: another payload (%d and %d bytes)", workers, len(first), len(got))
 		}
 		h.close()
+	}
+}
+
+// TestPinnedWhileItReads: as many loads as there are generations kept, in the middle of a run, take nothing from it; when it
+// ends, what only it needed goes.
+func TestPinnedWhileItReads(t *testing.T) {
+	for _, profile := range []string{"mirror:full", "mirror:delta"} {
+		t.Run(profile, func(t *testing.T) {
+			h := newHub(t, 55)
+			h.loadSnapshot("osv-go", evidence{1: 1})
+			h.heard("osv-go")
+			h.loadSnapshot("osv-go", evidence{1: 2})
+			h.close()
+			busy := false
+			h.fs = durable.WithHook(func(op durable.Op) durable.Verdict {
+				if op.Verb == "point" && op.Path == "export.planned" && !busy {
+					busy = true
+					for v := 3; v < 4+feed.Kept; v++ {
+						h.loadSnapshot("osv-go", evidence{1: v})
+					}
+				}
+				return durable.Do
+			})
+			h.open()
+			must(t, h.room.Start(t.Context()))
+			id, err := h.room.Submit(t.Context(), export.Request{Tenant: tenant, Profile: profile, For: "site"})
+			must(t, err)
+			run, err := h.room.Wait(t.Context(), id)
+			if err != nil || !busy {
+				t.Fatalf("%v, loaded meanwhile: %v", err, busy)
+			}
+			if b, _ := h.opened(run); b.Manifest().Feeds[0].Generation != 2 {
+				t.Errorf("feeds %+v", b.Manifest().Feeds)
+			}
+			h.clean()
+		})
 	}
 }

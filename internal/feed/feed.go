@@ -65,7 +65,7 @@ type Generation struct {
 	GeneratedAt string           `json:"generatedAt,omitempty"`
 	AnchorTime  string           `json:"anchorTime,omitempty"`
 	AcceptedAt  string           `json:"acceptedAt"`
-	Held        bool             `json:"held,omitempty"` // a hold keeps it from retention
+	Held        bool             `json:"held,omitempty"`  // a hold keeps it from retention
 	Users       []string         `json:"users,omitempty"` // who else needs it kept, see Keep
 }
 

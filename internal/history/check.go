@@ -3,11 +3,14 @@ package history
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/durable"
+	"sallyport/internal/marks"
 	"sallyport/internal/wire"
 )
 
@@ -19,6 +22,21 @@ type holding struct {
 	root         string
 	held         map[point]string // → root
 	pinned       bool
+	gone         bool // only its mark is known here
+}
+
+// markFile reads the marks of the hub's feeds, by full feed name: the one thing a restore must not set back.
+func (a *appliance) markFile() (map[string]point, error) {
+	m, err := marks.Open(filepath.Join(a.dir, "marks"), durable.FS{}, a.clock)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]point{}
+	for key, f := range m.Get().Feeds {
+		parts := strings.Split(key, "\x00")
+		all["hub/"+parts[len(parts)-1]] = point{f.Epoch, f.Generation}
+	}
+	return all, nil
 }
 
 // held asks an appliance for all it holds, by full feed name.
@@ -28,18 +46,19 @@ func (w *World) held(a *appliance) (map[string]holding, error) {
 		return nil, err
 	}
 	all := map[string]holding{}
+	set, err := a.markFile()
+	if err != nil {
+		return nil, err
+	}
+	for name, m := range set {
+		all[name] = holding{mark: m, held: map[point]string{}, gone: true}
+	}
 	for name, f := range feeds {
 		var d wire.FeedDetail
 		if err := a.call("feeds/show", wire.FeedRequest{Name: name}, &d); err != nil {
 			return nil, err
 		}
-		h := holding{active: point{f.Epoch, f.Generation}, mark: a.marks[name], root: f.StateRoot, held: map[point]string{}, pinned: f.Pinned}
-		var m point
-		if n, _ := fmt.Sscanf(f.Mark, "%d.%d", &m.epoch, &m.generation); n == 2 {
-			h.mark = m
-		} else if h.mark.less(h.active) {
-			h.mark = h.active
-		}
+		h := holding{active: point{f.Epoch, f.Generation}, mark: set[name], root: f.StateRoot, held: map[point]string{}, pinned: f.Pinned}
 		for _, g := range d.Held {
 			h.held[point{g.Epoch, g.Generation}] = g.StateRoot
 		}
@@ -72,14 +91,14 @@ func (w *World) stands(a *appliance, after string) error {
 		if h.active == h.mark {
 			delete(a.again, name)
 		}
-		if a != w.hub && !h.pinned && !a.again[name] && h.active != h.mark {
+		if a != w.hub && !h.gone && !h.pinned && !a.again[name] && h.active != h.mark {
 			w.wrong("after %s %s stands at %v of %s, its mark is %v, and it is not pinned", after, a.name, h.active, name, h.mark)
 		}
 		a.marks[name] = h.mark
 	}
 	for name := range a.marks {
 		if _, ok := now[name]; !ok {
-			w.wrong("after %s %s has no feed %s any more", after, a.name, name)
+			w.wrong("after %s %s has no mark of %s any more", after, a.name, name)
 		}
 	}
 	return nil
@@ -178,6 +197,7 @@ func (v *verdicts) intact(l lying, now map[string]holding) {
 		v.w.wrong("%s %v at %s: %s with %s (%s), and it is in or older", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
 	case new && !told:
 		v.w.wrong("%s %v at %s: not in, and nothing is said: %v", l.dir, l.carried, v.a.name, v.err)
+	case new && older && o.Code == string(code.Rollback): // a bundle is one thing: what is older in it refuses it all
 	case new && missing && !v.stranger(l.carried) && (o.Decision != "parked" || !strings.Contains(o.Code+o.Reason, "base")):
 		v.w.wrong("%s %v at %s: its base is missing and it is %s with %s (%s)", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
 	case new && v.stranger(l.carried) && o.Code == string(code.EpochUnknown):

@@ -24,6 +24,7 @@ type backup struct {
 	dir   string
 	weeks map[string]map[int]int
 	next  map[string]int
+	used  int // restores from it so far
 }
 
 // export lets an expert write something else than what a visit would: a full, a delta from some base, in small volumes.
@@ -118,7 +119,7 @@ func (w *World) restore() error {
 		return nil
 	}
 	a := pick(w, some)
-	b, keep := a.backups[len(a.backups)-1], w.chance(50)
+	b, keep := &a.backups[len(a.backups)-1], w.chance(50)
 	if err := a.stop(); err != nil {
 		return err
 	}
@@ -131,19 +132,20 @@ func (w *World) restore() error {
 			return err
 		}
 	}
-	o := lifecycle.RestoreOptions{From: b.dir, DataDir: a.dir, Reason: "history", Actor: "history", WithoutCards: w.chance(50)}
+	o := lifecycle.RestoreOptions{From: b.dir, DataDir: a.dir, Reason: "history", Actor: "history", WithoutCards: w.chance(50), Earlier: b.used}
+	b.used++
 	made, err := lifecycle.Restore(context.WithoutCancel(w.ctx), o, lifecycle.RestoreDeps{
 		Clock: a.clock, Random: clock.Random(), FS: durable.FS{}, Software: "1.0.0",
 	}, nil)
-	w.tell("%s is restored from its last backup, marks kept: %v, without cards: %v: log %d, root %d, epoch %d: %s",
-		a.name, keep, o.WithoutCards, made.Log, made.Root, made.Epoch, said(err))
+	w.tell("%s is restored from its last backup, for time %d, marks kept: %v, without cards: %v: log %d, root %d, epoch %d: %s",
+		a.name, b.used, keep, o.WithoutCards, made.Log, made.Root, made.Epoch, said(err))
 	if err != nil {
 		return err
 	}
 	if err := a.start(); err != nil {
 		return err
 	}
-	return w.reborn(a, b, made, keep)
+	return w.reborn(a, *b, made, keep)
 }
 
 // reborn lets the model follow: the evidence of a hub is as it was at the backup, in a new epoch; a site may be behind.

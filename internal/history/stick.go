@@ -79,18 +79,18 @@ func (w *World) lies(s *stick) (all []lying, err error) {
 	return all, nil
 }
 
-// judge reads one bundle directory. A bundle of a site gives nothing.
+// judge reads one bundle directory. An intact bundle of a site gives nothing.
 func (w *World) judge(fsys fs.FS, dir string) (l lying) {
 	p, err := verify.CheckLabel(w.ctx, fsys, dir, w.gate)
 	if err != nil {
 		return lying{err: err}
 	}
-	if p.Label().Kind != "mirror" {
-		return lying{}
-	}
 	b, err := verify.Open(w.ctx, p, w.gate)
-	if err != nil {
+	switch {
+	case err != nil:
 		return lying{err: err, carried: w.known[p.Label().BundleID]}
+	case p.Label().Kind != "mirror":
+		return lying{}
 	}
 	return lying{carried: w.learn(b)}
 }

@@ -32,7 +32,11 @@ func (im *imports) layers(pr *prepared) error {
 		if !o.whole {
 			build = im.delta
 		}
-		if err := build(pr, o, contentsOf(m, i)); err != nil {
+		err := build(pr, o, contentsOf(m, i))
+		if m.Delta != nil {
+			err = im.failed(o, err)
+		}
+		if err != nil {
 			return fmt.Errorf("layer of feed %s: %w", o.state.Feed, err)
 		}
 		if err := im.compare(o); err != nil {
@@ -122,7 +126,7 @@ func (im *imports) full(pr *prepared, o *offer, p parts) error {
 		return err
 	}
 	if err := base.seal(o.meta(built)); err != nil {
-		return err
+		return o.unrooted(err)
 	}
 	if built.Records != o.state.Records {
 		return code.New(code.StateRootBad, "another number of records than was signed").In("", "feed "+o.state.Feed).Want(o.state.Records, built.Records)
@@ -244,4 +248,13 @@ func (r *Room) view(g feed.Generation) (*layer.View, error) {
 		files = append(files, l.File)
 	}
 	return r.Layers.Open(files...)
+}
+
+// unrooted says a wrong state root in words about the feed, not about our files.
+func (o *offer) unrooted(err error) error {
+	var e *code.Error
+	if !errors.As(err, &e) || e.Code != code.StateRootBad {
+		return err
+	}
+	return code.New(code.StateRootBad, "").In("", "feed "+o.state.Feed).Want(e.Expected, e.Got)
 }

@@ -129,7 +129,7 @@ func (im *imports) delta(pr *prepared, o *offer, p parts) error {
 	defer closeOld()
 	over, err := im.merge(pr, o, p, old)
 	if err != nil {
-		return im.failed(o, err)
+		return err
 	}
 	top, closeTop, err := over.open(im.Layers)
 	if err != nil {
@@ -139,7 +139,7 @@ func (im *imports) delta(pr *prepared, o *offer, p parts) error {
 	now := layer.NewView(old.Base(), top)
 	sum, err := im.rooted(o, now)
 	if err != nil {
-		return im.failed(o, im.blame(o, old, err))
+		return im.blame(o, old, err)
 	}
 	if !layer.Heavy(old.Base(), top) {
 		all := layer.Built{Shards: now.Shards(), Records: sum.Records, Counts: sum.Counts, Bytes: sum.Bytes}
@@ -290,14 +290,18 @@ type notApplied struct {
 func (e *notApplied) Error() string { return e.err.Error() }
 func (e *notApplied) Unwrap() error { return e.err }
 
-// failed marks what is the delta's fault.
+// failed marks an error that is a delta's fault; a delta that resets the baseline has no base.
 func (im *imports) failed(o *offer, err error) error {
-	if !ofBundle(err) {
+	if err == nil || !ofBundle(err) {
 		return err
 	}
+	e := &notApplied{feed: o.state.Feed, err: err}
+	if o.from != nil {
+		e.base = o.from.point
+	}
 	im.Log.Error("mirror.delta.apply_failed", "feed", o.state.Feed, "origin", o.state.Origin, "generation", o.state.Generation,
-		"base", o.from.point.Generation, "errorCode", string(code.Of(err)))
-	return &notApplied{feed: o.state.Feed, base: o.from.point, err: err}
+		"base", e.base.Generation, "errorCode", string(code.Of(err)))
+	return e
 }
 
 // applyFailed writes down, in the transaction of a refusal, that a delta did not give what it says.
@@ -307,7 +311,7 @@ func (im *imports) applyFailed(tx *state.Tx, ev timeline.Event, why error) error
 		return nil
 	}
 	ev.Type = "mirror.delta.apply_failed"
-	ev.Attrs = map[string]string{"feed": e.feed, "base": fmt.Sprintf("%d.%d", e.base.Epoch, e.base.Generation), "code": string(code.Of(why))}
+	ev.Attrs = map[string]string{"feed": e.feed, "base": e.base.String(), "code": string(code.Of(why))}
 	_, err := im.Timeline.Append(tx, ev)
 	return err
 }
@@ -315,12 +319,19 @@ func (im *imports) applyFailed(tx *state.Tx, ev timeline.Event, why error) error
 // applied is the event of a bundle's deltas; ok is false when it has none.
 func (im *imports) applied(pr *prepared) (ev timeline.Event, ok bool) {
 	ev = im.event("mirror.delta.applied", pr, nil)
-	for i := range pr.offers {
-		if o := &pr.offers[i]; o.fresh() && o.from != nil {
-			ok = true
-			ev.Attrs["feed/"+o.state.Feed] = fmt.Sprintf("%d.%d on %d.%d: %d added, %d changed, %d removed", o.state.Epoch, o.state.Generation,
-				o.from.point.Epoch, o.from.point.Generation, o.plan.Added, o.plan.Changed, o.plan.Removed)
-		}
+	if pr.bundle.Manifest().Delta == nil {
+		return ev, false
 	}
-	return ev, ok
+	for i := range pr.offers {
+		o := &pr.offers[i]
+		if !o.fresh() {
+			continue
+		}
+		on := "everything anew"
+		if o.from != nil {
+			on = "on " + o.from.point.String()
+		}
+		ev.Attrs["feed/"+o.state.Feed] = fmt.Sprintf("%s %s: %d added, %d changed, %d removed", o.point(), on, o.plan.Added, o.plan.Changed, o.plan.Removed)
+	}
+	return ev, true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 	"sallyport/internal/ident"
 	"sallyport/internal/layer"
 	"sallyport/internal/marks"
+	"sallyport/internal/peer"
 	"sallyport/internal/record"
+	"sallyport/internal/root"
 	"sallyport/internal/state"
 )
 
@@ -243,8 +246,8 @@ func TestDeltaWithoutBase(t *testing.T) {
 	check(code.Parked, h.delta(3, 1, 2))
 	h.must(h.full(1), h.delta(3, 1))
 	check("", h.delta(3, 2)) // is active already
-	check("", h.delta(1, 2)) // is held
 	h.must(h.full(5))
+	check("", h.delta(3, 1, 2)) // is held
 	check(code.Rollback, h.delta(4, 2))
 	fork := h.delta(5, 2)
 	fork.Feeds[0].Records = fork.Feeds[0].Records.With("advisory", "X", `{"id":"X"}`)
@@ -410,6 +413,19 @@ func TestResetBaseline(t *testing.T) {
 	if f := res.Outcomes[0].Plan.Feeds[0]; !f.Refresh || f.Base != 0 {
 		t.Errorf("%+v", f)
 	}
+	h.mint(h.last().With("advisory", "FORGE-2026-0000008", ""))
+	p = h.delta(3, 2)
+	p.Reset = true
+	p.Index = func(lines []bundle.IndexLine) []bundle.IndexLine {
+		lines[len(lines)-1].Key += "x"
+		return lines
+	}
+	if _, err := h.take(p); code.Of(err) != code.StateRootBad {
+		t.Errorf("%v", err)
+	}
+	if n := h.s.events(); n["mirror.delta.applied"] != 1 || n["mirror.delta.apply_failed"] != 1 {
+		t.Errorf("%v", n)
+	}
 }
 
 // Removing more than a fifth needs a yes even where approvals are off.
@@ -469,5 +485,27 @@ func TestRandomChains(t *testing.T) {
 			kept = append(kept, gen)
 			kept = kept[max(0, len(kept)-feed.Kept):]
 		}
+	}
+}
+
+// What a key signed in its time stays proven when the root has let the key go, and the proof says so.
+func TestProofByAKeyOfTheirs(t *testing.T) {
+	w := world(t, 38)
+	h := newHistory(t, 38, advisories(t, 0, 40))
+	h.must(h.full(1))
+	_, env, err := h.hub.NextRoot(func(d *root.Document) {
+		next := root.Entry(w.Stranger.Bundle.Public(), root.Scope{Tenants: []string{h.hub.Tenant}, Origins: []string{h.hub.ID}}, forge.Epoch(), forge.Epoch().AddDate(1, 0, 0))
+		d.Keys = slices.DeleteFunc(d.Keys, func(k root.KeyEntry) bool { return k.KeyID == h.hub.Bundle.Public().ID() })
+		d.Keys = append(d.Keys, next)
+		d.Roles[root.RoleBundle] = root.Role{Threshold: 1, KeyIDs: []string{w.Stranger.Bundle.Public().ID()}}
+	})
+	h.s.must(err)
+	h.s.must(h.s.State.Update(context.Background(), func(tx *state.Tx) error {
+		_, err := peer.Edit(tx, h.hub.Name, func(p *peer.Peer) error { p.Roots = append(p.Roots, env); return nil })
+		return err
+	}))
+	p, err := h.s.Proof(context.Background(), h.ref(), "advisory", "FORGE-2026-0000001")
+	if err != nil || p.SignerState != string(code.SignerUnknown) || p.RootVersion != 2 {
+		t.Errorf("%v: %s, root version %d", err, p.SignerState, p.RootVersion)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"sallyport/internal/marks"
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
+	"sallyport/internal/timeline"
 	"sallyport/internal/verify"
 )
 
@@ -323,9 +324,14 @@ func wantedOf(in *bundle.Inventory) []peer.Wanted {
 	return list
 }
 
-// logSeen notes which head of our log a peer has, so that the next section proves from there.
+// logSeen notes which head of our log a peer has, so that the next section proves from there. One of the log before our
+// last restore says nothing about this one; one that is strange here is kept, and found when the timeline is verified.
 func (im *imports) logSeen(tx *state.Tx, name string, h *bundle.Head) error {
-	_, err := peer.Edit(tx, name, func(p *peer.Peer) error {
+	at, err := im.Timeline.Where(tx, *h)
+	if err != nil || at == timeline.Earlier {
+		return err
+	}
+	_, err = peer.Edit(tx, name, func(p *peer.Peer) error {
 		if p.Log == nil || p.Log.Size < uint64(h.Size) {
 			p.Log = &peer.LogHead{Size: uint64(h.Size), Root: h.Root}
 		}

@@ -51,7 +51,11 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 	if progress == nil {
 		progress = func(string, int64, int64) {}
 	}
-	v, err := r.look(ctx, q.Path)
+	look := r.look
+	if q.own {
+		look = r.inside
+	}
+	v, err := look(ctx, q.Path)
 	if err != nil {
 		return Result{}, err
 	}
@@ -155,7 +159,7 @@ func (im *imports) enter(c candidate) error {
 func (im *imports) unless(c candidate, pr *prepared, err error) error {
 	switch {
 	case err == nil || im.ctx.Err() != nil:
-	case isCode(err, code.VolumeMissing, code.VolumeDamaged, code.MediumRead) && !c.again && !c.parked():
+	case isCode(err, code.VolumeMissing, code.VolumeDamaged, code.MediumRead, code.MediumGone) && !c.again && !c.parked():
 		return im.wait(c, err)
 	case code.Of(err) == code.BaseMissing:
 		im.late = append(im.late, belated{c, len(im.ready)})

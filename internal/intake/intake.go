@@ -1,6 +1,13 @@
 // Package intake is the room where bundles come in: it finds them on a medium, has the gate verify them, plans, and applies.
 //
-// Data: nothing of its own but D/quarantine/<tenant>/<time>-<reason>-<id>/ (label, log, reason of what was refused and kept).
+// Data, of its own:
+//
+//	D/quarantine/<tenant>/<time>-<reason>-<id>/   label, log and reason of what was refused and kept; both manifests of a fork;
+//	                                              bundle/ where it had waited here
+//	D/waiting/<64 hex of label id>/               what could not be taken in yet: label, sheets, and the volumes that are good,
+//	                                              under the names the label signs; *.partial while one is being copied
+//
+// and the tables intake.quarantine and intake.waiting that name them: a folder without a row is nothing, and goes at the start.
 // Bodies go to the content store, indexes to D/layers/<feed>/, everything else into the one state transaction: feeds and
 // generations (ledger feed), cards, roots and receipts (ledger peer), approvals, the timeline.
 //
@@ -12,6 +19,11 @@
 // A crash before the transaction leaves staging (dropped at start) and orphan blobs and layers (removed at start or swept);
 // a crash after it leaves marks that start-up raises from the feeds again. A refusal leaves its event and, where it is
 // kept, its quarantine entry.
+//
+// What another day can put right waits: a bundle of which volumes are missing, damaged or unreadable (its good ones are copied,
+// synced and renamed one by one, its row comes with the first), and a delta whose base is not held (copied whole, then one
+// transaction with row and receipt). Every import joins what waits with what the medium brings, and sends it through the gate
+// again in full; the transaction that accepts it ends the wait, and the folder goes after it.
 package intake
 
 // Request asks for an import of what is on a medium for this appliance.
@@ -23,6 +35,7 @@ type Request struct {
 	Actor    string // who asks, for the timeline and the approval: "uid:0", a name
 	Role     string // of the actor; "" is operator
 	Lone     bool   // the actor cannot be told from whoever proposed the plan: never the second person
+	own      bool   // Path is a quarantine entry
 }
 
 // Progress hears how far a long step has come; it may be nil. Total is 0 while it is not known.

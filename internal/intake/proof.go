@@ -167,10 +167,14 @@ func (r *Room) proveManifest(p *Proof, g feed.Generation, from peer.Peer) error 
 	if err != nil {
 		return err
 	}
+	keys, err := keysEver(from.Roots)
+	if err != nil {
+		return err
+	}
 	list := g.Vouchers()
 	for i := len(list) - 1; i >= 0; i-- {
 		newest := i == len(list)-1
-		v, m, err := r.vouched(list[i], t, p.Feed, newest, g.Root)
+		v, m, err := r.vouched(list[i], keys, p.Feed, newest, g.Root)
 		if err != nil {
 			return err
 		}
@@ -187,6 +191,23 @@ func (r *Room) proveManifest(p *Proof, g feed.Generation, from peer.Peer) error 
 		return nil
 	}
 	return code.New(code.StoreCorrupt, "no stored manifest names what the layer points to").In("feed "+p.Feed.Name, "").Want(p.content(), "nothing")
+}
+
+// keysEver are the keys of every version of a trust root that was accepted here: what a key signed in its time stays proven
+// when the root has let it go, and the proof says what it counts today.
+func keysEver(envelopes [][]byte) (keys []*attest.Key, err error) {
+	for i := range envelopes {
+		t, err := chain(envelopes[:i+1])
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range t.All() {
+			if !slices.ContainsFunc(keys, func(old *attest.Key) bool { return old.ID() == k.ID() }) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys, nil
 }
 
 // content is the digest of what a manifest must name for the record: the shard of a line, or the document itself.
@@ -218,12 +239,12 @@ func (m vouching) names(p *Proof) int {
 }
 
 // vouched reads one of a generation's manifests and verifies it again. The newest must give the generation its state root.
-func (r *Room) vouched(w feed.Voucher, t *root.Trusted, ref ident.FeedRef, newest bool, stateRoot digest.Digest) (*attest.Verified, vouching, error) {
+func (r *Room) vouched(w feed.Voucher, keys []*attest.Key, ref ident.FeedRef, newest bool, stateRoot digest.Digest) (*attest.Verified, vouching, error) {
 	envelope, err := r.CAS.ReadAll(w.Manifest, maxEnvelope)
 	if err != nil {
 		return nil, vouching{}, err
 	}
-	v, err := attest.Verify(envelope, attest.Policy{Types: []string{attest.TypeManifest}, Keys: t.All()})
+	v, err := attest.Verify(envelope, attest.Policy{Types: []string{attest.TypeManifest}, Keys: keys})
 	if err != nil {
 		return nil, vouching{}, err
 	}

@@ -120,7 +120,7 @@ func (r *Room) Release(ctx context.Context, number string, q Request, progress P
 		return Result{}, fmt.Errorf("quarantine %s: %w", row.Number, err)
 	}
 	if q.Path == "" {
-		q.Path = filepath.Join(dir, evidenceDir)
+		q.Path, q.own = filepath.Join(dir, evidenceDir), true
 		if _, err := os.Stat(q.Path); errors.Is(err, fs.ErrNotExist) {
 			return Result{}, code.New(code.BadUsage, "the entry keeps the label and the log, not the bundle").In(row.Number, "").
 				Do("Put the stick in and say where it is: sallyport quarantine release " + row.Number + " --medium PATH.")

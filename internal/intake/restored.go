@@ -67,3 +67,17 @@ func longDay(at string) string {
 	}
 	return t.Format("2 January 2006")
 }
+
+// restored adds to a change of trust what is lost by the restore that the newer root was made for.
+func (c *trustChange) restored(tx *state.Tx) error {
+	a, b := c.from.Document(), c.to.Document()
+	re := b.Restored()
+	if old := a.Restored(); re == nil || old != nil && *old == *re {
+		return nil
+	}
+	last, err := timeline.LastSeen(tx, c.peer.ID)
+	if err == nil {
+		c.plan.Changes = append(c.plan.Changes, restoredSentence(c.plan.Peer, re, last))
+	}
+	return err
+}

@@ -43,7 +43,7 @@ type Deps struct {
 	// Approvals is how many people must say yes to an import: 0, 1 or 2 (`approvals.import`).
 	Approvals int
 	Expire    time.Duration // of an approval (`approvals.expire`); 0 is 7 days
-	// SingleOperator lets one person change trust; it stands in each event about it (`init --single-operator`).
+	// SingleOperator lets one person change trust (`init --single-operator`); the timeline says so in every event.
 	SingleOperator bool
 	// Delivered is told of each receipt taken in, in the transaction that records it. It must be idempotent.
 	Delivered func(*state.Tx, Delivery) error

@@ -54,8 +54,8 @@ type KeyRequest struct {
 // KeyPlan is a change of our own keys.
 type KeyPlan struct {
 	Digest    string   `json:"digest"`
-	Kind      string   `json:"kind"` // bundle, appliance, age
-	What      string   `json:"what"` // rotate, revoke
+	Kind      string   `json:"kind"` // bundle, appliance, age, root
+	What      string   `json:"what"` // rotate, revoke, renew
 	Tenant    string   `json:"tenant,omitempty"`
 	Old       string   `json:"old,omitempty"` // key id or recipient
 	New       string   `json:"new,omitempty"`

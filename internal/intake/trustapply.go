@@ -138,9 +138,7 @@ func (r *Room) trustEvent(what string, p approval.Plan, actor string, attrs map[
 	for k, v := range attrs {
 		all[k] = v
 	}
-	if r.SingleOperator {
-		all["singleOperator"] = "true"
-	}
+	delete(all, "subject") // it is the event's own
 	return timeline.Event{Type: "trust.rotation." + what, Tenant: p.Tenant, Actor: actor, Subject: attrs["subject"], Attrs: all}
 }
 

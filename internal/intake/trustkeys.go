@@ -25,7 +25,11 @@ const (
 	keyBundle    = "bundle"
 	keyAppliance = "appliance"
 	keyAge       = "age"
+	keyRoot      = "root" // not exchanged but renewed
 )
+
+// years is how much longer a renewed trust root is valid.
+const years = 10
 
 // overlap is how long an exchanged key stays valid: what was signed with it and is still on its way arrives by then.
 const overlap = 90 * 24 * time.Hour
@@ -37,7 +41,7 @@ const overlap = 90 * 24 * time.Hour
 // three may be done again at any time, so a crash between them is finished at the next start.
 type ownChange struct {
 	Digest    digest.Digest `json:"digest"`
-	What      string        `json:"what"` // rotate, revoke
+	What      string        `json:"what"` // rotate, revoke, renew
 	Kind      string        `json:"kind"`
 	Tenant    string        `json:"tenant,omitempty"`
 	Old       string        `json:"old,omitempty"`
@@ -148,6 +152,9 @@ func (c ownChange) subject() string {
 	if c.What == "revoke" {
 		return "revoke our " + c.Kind + " key " + c.Old
 	}
+	if c.What == "renew" {
+		return "renew our trust root until " + date(c.New)
+	}
 	return "exchange our " + c.Kind + " key for " + c.New
 }
 
@@ -164,9 +171,6 @@ func (c ownChange) attrs() map[string]string {
 
 func (r *Room) keyEvent(what string, c ownChange, actor, subject string) timeline.Event {
 	attrs := map[string]string{"kind": c.Kind, "plan": c.Digest.String(), "reason": c.Reason}
-	if r.SingleOperator {
-		attrs["singleOperator"] = "true"
-	}
 	if what == "rotated" {
 		attrs["before"] = c.Old
 	}
@@ -182,6 +186,9 @@ func (r *Room) newChange(own *root.Trusted, q KeyRequest, now marks.Reading) (c 
 		err = r.revocation(own, &c, now)
 	case q.Kind == keyAge:
 		err = r.newRecipient(&c)
+	case q.Kind == keyRoot:
+		c.What = "renew"
+		err = r.renewal(own, &c, now)
 	case q.Kind == keyBundle || q.Kind == keyAppliance:
 		err = r.rotation(own, &c, q, now)
 	default:
@@ -231,7 +238,7 @@ func (r *Room) rotation(own *root.Trusted, c *ownChange, q KeyRequest, now marks
 		if e == nil {
 			return code.New(code.SigningKey, "the key in use is not in our own trust root").Want(c.Old, "other keys")
 		}
-		scope, end := e.Scope, now.Trusted.Add(long)
+		scope, end := e.Scope, issued(now).Add(long)
 		if last, err := clock.Parse(e.NotAfter); err == nil && end.Before(last) {
 			e.NotAfter = clock.Format(end)
 		}
@@ -247,6 +254,28 @@ func (r *Room) rotation(own *root.Trusted, c *ownChange, q KeyRequest, now marks
 		roles := d.Roles[role]
 		roles.KeyIDs = append(roles.KeyIDs, c.New)
 		d.Roles[role] = roles
+		return nil
+	})
+}
+
+// renewal is the root with a later end, for itself and for the keys that were to last as long as it.
+func (r *Room) renewal(own *root.Trusted, c *ownChange, now marks.Reading) error {
+	if c.Tenant != "" {
+		return code.New(code.BadUsage, "the trust root belongs to no tenant").Do("Leave --tenant out.")
+	}
+	before := own.Document()
+	end := issued(now).AddDate(years, 0, 0)
+	c.Old, c.New = before.NotAfter, clock.Format(end)
+	if last, err := clock.Parse(before.NotAfter); err == nil && end.Sub(last) < 30*24*time.Hour {
+		return code.New(code.Conflict, "our trust root is valid until %s", date(before.NotAfter)).Do("Nothing to do yet.")
+	}
+	return c.draft(own, r.Self.Name, func(d *root.Document) error {
+		d.NotAfter = c.New
+		for i := range d.Keys {
+			if d.Keys[i].NotAfter >= before.NotAfter {
+				d.Keys[i].NotAfter = c.New
+			}
+		}
 		return nil
 	})
 }

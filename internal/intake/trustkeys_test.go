@@ -204,6 +204,31 @@ func TestRootKeyKeptElsewhere(t *testing.T) {
 	}))
 }
 
+// A trust root is renewed before it ends; keys that end sooner, because they were exchanged, still do.
+func TestRenewal(t *testing.T) {
+	s := newSite(t, "hub", "acme")
+	if _, err := s.keys(rotate(keyRoot)); err != nil && code.Of(err) != code.Conflict {
+		t.Fatal(err)
+	}
+	p, err := s.keys(rotate(keyBundle))
+	s.must(err)
+	s.must(s.Marks.SetTime(forge.Epoch().AddDate(9, 0, 0)))
+	s.clock.Advance(forge.Epoch().AddDate(9, 0, 0).Sub(s.clock.Now()))
+	done, err := s.keys(rotate(keyRoot))
+	if err != nil || !strings.Contains(strings.Join(done.Changes, "\n"), "the trust root is valid until") {
+		t.Fatalf("%+v %v", done, err)
+	}
+	own, _, err := s.own()
+	s.must(err)
+	in := own.Document()
+	if e := entryOf(in, p.New); e.NotAfter != in.NotAfter || in.NotAfter != done.New {
+		t.Errorf("the key in use ends %s, the root %s", e.NotAfter, in.NotAfter)
+	}
+	if e := entryOf(in, p.Old); e.NotAfter >= in.NotAfter {
+		t.Errorf("the key before ends %s", e.NotAfter)
+	}
+}
+
 // A disk that forgot a version it gave out numbers none again.
 func TestForgottenOwnVersion(t *testing.T) {
 	s := newSite(t, "hub", "acme")

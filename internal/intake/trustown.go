@@ -53,8 +53,10 @@ func (r *Room) ApplyKeys(ctx context.Context, q KeyRequest) (KeyPlan, error) {
 		return plan, r.secondPerson(p)
 	}
 	r.FS.Point("keys.transaction")
-	err = r.settle(c)
-	return plan, stands("the change was made", err)
+	if err := r.settle(c); err != nil {
+		return plan, fmt.Errorf("the change was made, and the next start finishes it: %w", err)
+	}
+	return plan, nil
 }
 
 // makeChange is the commit point: a yes, and when that is enough, the signed root, the approval used up, and the events.
@@ -80,11 +82,12 @@ func (r *Room) makeChange(ctx context.Context, c *ownChange, q KeyRequest, own *
 		if _, err := r.Timeline.Append(tx, r.trustEvent("applied", p, q.Actor, c.attrs())); err != nil {
 			return err
 		}
-		ev := r.keyEvent("rotated", *c, q.Actor, c.New)
-		if c.What == "revoke" {
-			ev = r.keyEvent("revoked", *c, q.Actor, c.Old)
+		switch c.What {
+		case "rotate":
+			_, err = r.Timeline.Append(tx, r.keyEvent("rotated", *c, q.Actor, c.New))
+		case "revoke":
+			_, err = r.Timeline.Append(tx, r.keyEvent("revoked", *c, q.Actor, c.Old))
 		}
-		_, err = r.Timeline.Append(tx, ev)
 		return err
 	})
 	if err != nil {
@@ -220,7 +223,7 @@ func (r *Room) keyPlan(c ownChange, p approval.Plan, own *root.Trusted) KeyPlan 
 	case k.Applied:
 		k.Sentence = fmt.Sprintf("Done: %s, said by %s. It travels on the next card; until the others approve it they seal to the old one, which still opens.", c.subject(), strings.Join(k.People, " and "))
 	default:
-		k.Sentence = "Proposed: " + c.subject() + ". Nothing is in use yet."
+		k.Sentence = "Proposed: " + c.subject() + ". Nothing has changed yet."
 	}
 	return k
 }

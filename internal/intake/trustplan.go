@@ -115,6 +115,9 @@ func (r *Room) asked(list []*trustChange) error {
 			if c.why != nil {
 				continue
 			}
+			if err := c.restored(tx); err != nil {
+				return err
+			}
 			p, err := approval.Get(tx, c.id)
 			if code.Of(err) == code.Missing {
 				continue

@@ -71,8 +71,5 @@ func (r *Room) approvalEvent(what string, p approval.Plan, w Word) timeline.Even
 	if w.Reason != "" {
 		attrs["reason"] = clean(w.Reason)
 	}
-	if r.SingleOperator {
-		attrs["singleOperator"] = "true"
-	}
 	return timeline.Event{Type: "approval." + what, Tenant: p.Tenant, Actor: w.Actor, Subject: p.Kind + "/" + clean(p.Subject), Attrs: attrs}
 }

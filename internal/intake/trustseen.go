@@ -84,3 +84,8 @@ func (im *imports) versions() {
 		})
 	}
 }
+
+// newerRoot tells that something on this medium was signed under a newer root of a peer than the one known here.
+func (im *imports) newerRoot(name string) bool {
+	return slices.ContainsFunc(im.res.Trust, func(c TrustChange) bool { return c.Peer == name && c.What == "version" })
+}

@@ -74,6 +74,11 @@ func (r *Room) look(ctx context.Context, at string) (*visit, error) {
 	if err := media.Outside(at, r.DataDir); code.Of(err) == code.BadUsage {
 		return nil, err
 	}
+	return r.inside(ctx, at)
+}
+
+// inside is look for a folder that may be our own.
+func (r *Room) inside(ctx context.Context, at string) (*visit, error) {
 	c, err := r.circle()
 	if err != nil {
 		return nil, err

@@ -20,20 +20,14 @@ func (im *imports) approveParked() error {
 		return nil
 	}
 	row := im.rows[i]
-	d, err := digest.Parse(row.Plan)
-	if err != nil {
-		return err
-	}
-	err = im.State.Update(im.ctx, func(tx *state.Tx) error {
+	err := im.State.Update(im.ctx, func(tx *state.Tx) error {
 		at := im.v.time.Trusted
-		p, err := approval.Propose(tx, approval.Plan{
-			Digest: d, Tenant: row.Tenant, Kind: "import", Subject: row.Name + ", while it is parked", Proposer: im.q.Actor, Need: im.Approvals,
-		}, at, im.Expire)
+		p, err := im.proposeParked(tx, row)
 		if err != nil {
 			return err
 		}
 		had := len(p.Grants)
-		p, err = approval.Approve(tx, d, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at), Lone: im.q.Lone}, at)
+		p, err = approval.Approve(tx, p.Digest, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at), Lone: im.q.Lone}, at)
 		if err != nil || len(p.Grants) == had {
 			return err
 		}
@@ -48,6 +42,17 @@ func (im *imports) approveParked() error {
 	}
 	im.q.Approve = ""
 	return nil
+}
+
+// proposeParked puts the plan of a parked bundle before people.
+func (im *imports) proposeParked(tx *state.Tx, row WaitingRow) (approval.Plan, error) {
+	d, err := digest.Parse(row.Plan)
+	if err != nil {
+		return approval.Plan{}, err
+	}
+	return approval.Propose(tx, approval.Plan{
+		Digest: d, Tenant: row.Tenant, Kind: "import", Subject: row.Name + ", while it is parked", Proposer: im.q.Actor, Need: im.Approvals,
+	}, im.v.time.Trusted, im.Expire)
 }
 
 // parkedGrants are the people who said yes to every new bundle of the plan while it was parked.

@@ -287,6 +287,11 @@ func (im *imports) parkIn(row WaitingRow, m *bundle.Manifest) (number string, er
 		if _, err := im.Timeline.Append(tx, timeline.Event{Type: "bundle.import.parked", Tenant: row.Tenant, Actor: im.q.Actor, Subject: "bundle/" + row.Name, Attrs: attrs}); err != nil {
 			return err
 		}
+		if im.Approvals > 0 {
+			if _, err := im.proposeParked(tx, row); err != nil {
+				return err
+			}
+		}
 		return im.parkedReceipt(tx, row, m, counter, key)
 	})
 	if err != nil {
@@ -329,7 +334,7 @@ func (im *imports) parkedReceipt(tx *state.Tx, row WaitingRow, m *bundle.Manifes
 }
 
 func (im *imports) parkedOutcome(c candidate, row WaitingRow) {
-	err := code.New(code.Parked, "it waits for %s", row.Needs).In(row.Name, "")
+	err := code.New(code.Parked, "it waits for %s", row.Needs).In(row.Name, "").Want(row.Needs, "nothing that it can be applied to")
 	im.res.Outcomes = append(im.res.Outcomes, Outcome{
 		Plan: c.plan(), Dir: c.dir, Decision: Parked, Code: string(code.BaseMissing), Reason: clean(err.Error()), Next: code.NextStep(err), Err: err,
 		Receipt: row.Receipt, Sentence: parkedSentence(row),

@@ -221,6 +221,20 @@ func TestParkedFull(t *testing.T) {
 	}
 }
 
+// Nor more than a tenth of the disk.
+func TestParkedShareOfTheDisk(t *testing.T) {
+	s := newSite(t, "site", "acme")
+	s.must(s.State.View(func(tx *state.Tx) error {
+		if err := s.roomFor(tx, WaitingRow{Why: WaitsForBase, Bytes: 1 << 20}); err != nil {
+			t.Error(err)
+		}
+		if err := s.roomFor(tx, WaitingRow{Why: WaitsForBase, Bytes: 1 << 52}); code.Of(err) != code.WaitingFull {
+			t.Errorf("%v", err)
+		}
+		return nil
+	}))
+}
+
 // A parked delta of a full that comes in volumes: both wait, each for its own, and go on together.
 func TestParkedBesideVolumes(t *testing.T) {
 	h := grown(t, 58)

@@ -70,6 +70,9 @@ type meter struct {
 	bad  map[string]int64 // byte at which reading fails
 }
 
+// pulled, for a byte, is a medium that is gone.
+const pulled = -1
+
 func newMeter() *meter { return &meter{read: map[string]int64{}, bad: map[string]int64{}} }
 
 // over puts the meter over every medium of a room.
@@ -98,6 +101,9 @@ type metered struct {
 func (f *metered) Read(p []byte) (int, error) {
 	bad, broken := f.m.bad[f.name]
 	if broken {
+		if bad == pulled {
+			return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrNotExist}
+		}
 		if f.at >= bad {
 			return 0, &fs.PathError{Op: "read", Path: f.name, Err: syscall.EIO}
 		}
@@ -317,6 +323,34 @@ func TestWholeBundleWithOneBadVolume(t *testing.T) {
 	s.gone()
 }
 
+// A stick that is pulled while volumes are read: those that are whole stay, and nothing is taken for damage.
+func TestStickPulledWhileVolumesAreKept(t *testing.T) {
+	w := world(t, 39)
+	s := newSite(t, "site", "acme")
+	s.meetHub(w.Hub)
+	b := cut(t, w, s)
+	m := newMeter()
+	m.over(s.Room)
+	for _, v := range b.Label.Volumes[2:] {
+		m.bad[v.Name] = pulled
+	}
+	dir := s.lay(b, 1, 2, 3, 4, 5)
+	res, err := s.take(dir)
+	want := "Volumes 3, 4 and 5 of 5: not read, the stick was removed. 2 volumes are good and kept here; bring volumes 3, 4 and 5, on any stick."
+	if code.Of(err) != code.MediumGone || res.Sentence != want {
+		t.Errorf("%v %s", err, res.Sentence)
+	}
+	clear(m.bad)
+	m.volumes(b)
+	if res, err := s.take(dir); err != nil || res.Outcomes[0].Decision != Activated {
+		t.Errorf("%v %+v", err, res)
+	}
+	if read := m.volumes(b); read[1] != 0 || read[2] != 0 {
+		t.Errorf("read again: %v", read)
+	}
+	s.gone()
+}
+
 // Volumes of two label ids are never joined, whatever their names say.
 func TestVolumesOfAnotherPacking(t *testing.T) {
 	w := world(t, 34)
@@ -457,8 +491,3 @@ func TestWaitingSweptAtStart(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
-
-var (
-	_ = fmt.Sprint
-	_ = io.EOF
-)

@@ -39,10 +39,11 @@ func (im *imports) witness(tx *state.Tx, name, id string, log bundle.Log) error 
 	if why == nil {
 		return timeline.Witness(tx, id, newest)
 	}
-	im.doubts = append(im.doubts, TrustChange{
-		Peer: name, What: "timeline",
-		Sentence: fmt.Sprintf("The timeline of %s does not prove: %s. Keep this stick and call.", name, clean(why.Error())),
-	})
+	sentence := fmt.Sprintf("The timeline of %s does not prove: %s. Keep this stick and call.", name, clean(why.Error()))
+	if im.newerRoot(name) {
+		sentence = fmt.Sprintf("The timeline of %s does not prove yet: %s. It was written under a newer trust root than the one known here: apply that, and if the next bundle does not prove it either, keep this stick and call.", name, clean(why.Error()))
+	}
+	im.doubts = append(im.doubts, TrustChange{Peer: name, What: "timeline", Sentence: sentence})
 	return nil
 }
 

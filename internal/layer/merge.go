@@ -112,7 +112,7 @@ func (m *merger) upsert(e Entry, f record.Fields) error {
 		return err
 	}
 	if m.removed != nil && *m.removed == ref {
-		return code.New(code.IndexBad, "the delta both brings and removes a record").In("", fmt.Sprintf("%s %.200q", e.Kind, e.Key))
+		return code.New(code.IndexBad, "the delta both brings and removes a record").In("", fmt.Sprintf("%s %.200q", e.Kind, e.Key)).Want("one of the two", "both")
 	}
 	if err := m.supersede(ref); err != nil {
 		return err

@@ -165,6 +165,10 @@ func (r *restoring) empty() error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(filepath.Join(r.DataDir, "instance.json")); err == nil && !begun {
+		return code.New(code.Conflict, "there is an appliance already, and no unfinished restore").In(r.DataDir, "").
+			Do("Start it with sallyport serve, or name an empty directory.")
+	}
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name == "marks":
@@ -384,7 +388,7 @@ func (r *restoring) file(f ArchiveFile) (err error) {
 const blobBatch = 256
 
 // blobs fills the content store through its own door, which hashes every blob again.
-func (r *restoring) blobs() error {
+func (r *restoring) blobs() (err error) {
 	dir := filepath.Join(r.DataDir, "cas")
 	if err := cas.Create(dir, r.FS, r.in.Instance); err != nil {
 		return err
@@ -397,7 +401,7 @@ func (r *restoring) blobs() error {
 	if err != nil {
 		return err
 	}
-	defer st.Discard()
+	defer func() { err = errors.Join(err, st.Discard()) }()
 	var batch []digest.Digest
 	var done int64
 	for _, f := range r.archive.Files {

@@ -22,6 +22,8 @@ type Gauges struct {
 	JobsReady    func() float64 // runs waiting
 	StorageBytes func() float64 // bytes in the content store
 	AnchorAge    func() float64 // seconds since the newest time anchor; negative: none
+	DiskFree     func() float64 // bytes of the data directory's disk that are free; negative: not known
+	Condemned    func() float64 // damaged blobs in quarantine
 }
 
 // Set is all metrics of one daemon. Safe for concurrent use.
@@ -35,6 +37,8 @@ type Set struct {
 	pruned      prometheus.Counter
 	imports     *prometheus.CounterVec
 	loaded      *prometheus.CounterVec
+	scrubbed    prometheus.Counter
+	damaged     prometheus.Counter
 }
 
 // New makes the set.
@@ -50,12 +54,16 @@ func New(g Gauges) *Set {
 		verifyFails: counter("exporter_verify_failures_total", "Finished bundles that did not pass the gate."),
 		pruned:      counter("exporter_retention_pruned_total", "Bundles removed by retention."),
 		imports:     counters("sallyport_imports_total", "Bundles that came to the gate, by decision.", "decision"),
+		scrubbed:    counter("sallyport_scrub_bytes_total", "Bytes of the store that were read again and proven."),
+		damaged:     counter("sallyport_scrub_damaged_total", "Blobs that a scrub found damaged."),
 		loaded:      counters("sallyport_records_loaded_total", "Records loaded from local documents.", "change"),
 	}
-	s.registry.MustRegister(s.duration, s.failures, s.bytes, s.push, s.verifyFails, s.pruned, s.imports, s.loaded,
+	s.registry.MustRegister(s.duration, s.failures, s.bytes, s.push, s.verifyFails, s.pruned, s.imports, s.loaded, s.scrubbed, s.damaged,
 		gauge("exporter_jobs_ready", "Runs waiting for a worker.", g.JobsReady),
 		gauge("exporter_storage_bytes_total", "Bytes in the content store.", g.StorageBytes),
 		gauge("airgap_time_anchor_age_seconds", "Seconds since the newest time anchor, -1 when there is none.", g.AnchorAge),
+		gauge("sallyport_disk_free_bytes", "Free bytes on the disk of the data directory, -1 when not known.", g.DiskFree),
+		gauge("sallyport_store_damaged_blobs", "Damaged blobs that were not healed yet.", g.Condemned),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
@@ -97,6 +105,12 @@ func (s *Set) Loaded(added, changed, removed int64) {
 	s.loaded.WithLabelValues("added").Add(float64(added))
 	s.loaded.WithLabelValues("changed").Add(float64(changed))
 	s.loaded.WithLabelValues("removed").Add(float64(removed))
+}
+
+// Scrubbed counts what a scrub read and how many blobs of it were damaged.
+func (s *Set) Scrubbed(bytes int64, damaged int) {
+	s.scrubbed.Add(float64(bytes))
+	s.damaged.Add(float64(damaged))
 }
 
 // Handler serves the scrape.

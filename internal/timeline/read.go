@@ -150,6 +150,9 @@ func (l *Log) Verify(tx *state.Tx, known ...bundle.Head) (bundle.Head, error) {
 		if in.Number != last.Number+1 || in.Start != seq {
 			return broken("log %d begins at %d", in.Number, in.Start).Want(seq, in.Start)
 		}
+		if err := follows(tx, last, in); err != nil {
+			return err
+		}
 		seq += uint64(in.Size)
 		hashes += tlog.StoredHashCount(in.Size)
 		last = in
@@ -167,6 +170,32 @@ func (l *Log) Verify(tx *state.Tx, known ...bundle.Head) (bundle.Head, error) {
 		}
 	}
 	return head(tx, last)
+}
+
+// follows checks that a log which a restore opened names the head of the one before, so that what proves the newest log
+// proves them all. A first entry that was redacted names nothing.
+func follows(tx *state.Tx, before, in info) error {
+	if before.Number == 0 {
+		return nil
+	}
+	key := seqKey(in.Start)
+	text := tx.Get(leafBucket, key)
+	if text == nil {
+		return broken("log %d has no first entry", in.Number)
+	}
+	e, err := entry(tx, key, text)
+	if err != nil || e.Event == nil {
+		return err
+	}
+	h, err := head(tx, before)
+	if err != nil {
+		return err
+	}
+	got := e.Event.Attrs
+	if e.Type != "backup.restored" || got["log"] != fmt.Sprint(before.Number) || got["size"] != fmt.Sprint(h.Size) || got["root"] != h.Root.String() {
+		return broken("log %d does not go on from log %d", in.Number, before.Number).Want(fmt.Sprint(h.Size, " entries, ", h.Root), got["size"]+" entries, "+got["root"])
+	}
+	return nil
 }
 
 func verify(tx *state.Tx, in info) error {

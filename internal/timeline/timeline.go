@@ -90,11 +90,18 @@ type Log struct {
 	appliance string
 	now       func() marks.Reading
 	random    io.Reader
+	always    map[string]string
 }
 
 // New makes a Log for an appliance id; now is usually Marks.Now.
 func New(appliance string, now func() marks.Reading, random io.Reader) *Log {
-	return &Log{appliance, now, random}
+	return &Log{appliance: appliance, now: now, random: random}
+}
+
+// Always puts an attribute into every event from then on: that one person may change trust here. Call it before the log is used.
+func (l *Log) Always(name, value string) *Log {
+	l.always = map[string]string{name: value}
+	return l
 }
 
 // Append writes one event in the caller's transaction and returns its seq. An event type that is not in Types is an
@@ -145,7 +152,12 @@ func (l *Log) append(tx *state.Tx, in info, ev Event) (uint64, error) {
 
 // body is the salt and the canonical body behind it.
 func (l *Log) body(ev Event, now marks.Reading) ([]byte, error) {
-	b, err := canon.Marshal(body{ev.Tenant, ev.Actor, ev.Subject, ev.Attrs, clock.Format(now.Wall), ev.TraceID})
+	attrs := ev.Attrs
+	if len(l.always) > 0 {
+		attrs = maps.Clone(l.always)
+		maps.Copy(attrs, ev.Attrs)
+	}
+	b, err := canon.Marshal(body{ev.Tenant, ev.Actor, ev.Subject, attrs, clock.Format(now.Wall), ev.TraceID})
 	if err != nil {
 		return nil, err
 	}

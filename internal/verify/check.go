@@ -230,7 +230,7 @@ func (k *check) tombstones(c bundle.Content, r io.Reader) error {
 		case err != nil:
 			return at(err, n)
 		case n > 0 && t.Key <= last:
-			return at(code.New(code.LineBad, "keys do not ascend"), n)
+			return at(code.New(code.LineBad, "keys do not ascend").Want(fmt.Sprintf("a key after %.80q", last), fmt.Sprintf("%.80q", t.Key)), n)
 		}
 		last = t.Key
 		n++

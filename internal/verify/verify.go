@@ -8,6 +8,7 @@
 //	                    └──► Open:  volumes ► unseal ► inflate ► tar ► contents    VERIFIED
 //	Payload: a bare FILE without a label, the inner half of Open alone             VERIFIED
 //	Document: one signed paper (card, root, receipt, inventory, anchor)            VERIFIED
+//	Fetch: one volume copied out while it is judged, for a reader that keeps the good ones
 //	Sums: a label nobody can check for want of a key; gives a Loose, which opens no door
 //
 // Order: label, then volumes, then payload; inside the payload the envelope first, and nothing is parsed before its

@@ -44,6 +44,8 @@ type Status struct {
 	Runs    int      `json:"runs"` // not finished
 	Disk    Disk     `json:"disk"`
 	Events  int64    `json:"events"` // in the timeline
+
+	Waiting []Waiting `json:"waiting,omitempty"` // bundles that could not be taken in yet
 }
 
 // Reason says why something is not well, and what to do.

@@ -171,6 +171,7 @@ type Outcome struct {
 	Receipt    string     `json:"receipt,omitempty"`
 	Spoken     string     `json:"spoken,omitempty"`
 	Unlisted   []string   `json:"unlisted,omitempty"` // files beside the volumes that nobody signed
+	Volumes    []Volume   `json:"volumes,omitempty"`  // of one that waits: those that are not here
 }
 
 // TrustChange is a change of trust seen on a medium, never applied by an import.
@@ -288,6 +289,19 @@ type Delivery struct {
 	Covers   bool   `json:"covers"`
 }
 
+// ConfirmRequest is a spoken receipt: six words that a peer read over the phone.
+type ConfirmRequest struct {
+	Peer  string `json:"peer"`
+	Words string `json:"words"`
+}
+
+// Confirmation is what the words said.
+type Confirmation struct {
+	Run      Run    `json:"run"`
+	Decision string `json:"decision"`
+	Proven   bool   `json:"proven"` // a receipt had said so before
+}
+
 // Run is one execution of a profile.
 type Run struct {
 	ID         string              `json:"id"`
@@ -348,6 +362,11 @@ func (r Run) Status() string {
 	if r.Delivered {
 		return "delivered"
 	}
+	for _, d := range r.Deliveries {
+		if d.Covers && d.How == "voice" && len(r.Peers) == 1 {
+			return "confirmed by voice"
+		}
+	}
 	return r.State
 }
 
@@ -393,8 +412,9 @@ type Medium struct {
 	Sentence string         `json:"sentence"`           // what a person is to know of it
 	Writing  string         `json:"writing,omitempty"`  // why nothing can be written to it
 	Bundles  []MediumBundle `json:"bundles,omitempty"`
-	Cards    []string       `json:"cards,omitempty"` // names on cards; unproven
-	Peers    []string       `json:"peers,omitempty"` // known ones met on it
+	Cards    []string       `json:"cards,omitempty"`   // names on cards; unproven
+	Peers    []string       `json:"peers,omitempty"`   // known ones met on it
+	Waiting  []Waiting      `json:"waiting,omitempty"` // bundles of theirs that could not be taken in yet
 }
 
 // MediumBundle is one bundle as its label says itself: nothing is proven here.
@@ -413,5 +433,6 @@ type MediumBundle struct {
 
 // Media is the answer of media/list.
 type Media struct {
-	Media []Medium `json:"media"`
+	Media   []Medium  `json:"media"`
+	Waiting []Waiting `json:"waiting,omitempty"` // bundles that could not be taken in yet
 }

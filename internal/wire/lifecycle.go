@@ -44,9 +44,10 @@ type RestoredFeed struct {
 	After  string `json:"after,omitempty"`
 }
 
-// TimeRequest sets the trusted time by the word of two people; At is RFC 3339.
+// TimeRequest sets the trusted time by the word of two people (At, RFC 3339), or confirms the anchor of a peer.
 type TimeRequest struct {
-	At      string `json:"at"`
+	At      string `json:"at,omitempty"`
+	Peer    string `json:"peer,omitempty"`
 	Reason  string `json:"reason"`
 	Approve string `json:"approve,omitempty"`
 }

@@ -53,6 +53,9 @@ func (a *API) statusShow(ctx context.Context, _ *web.Call) (any, error) {
 		return nil, err
 	}
 	out.Runs = a.Waiting()
+	if out.Waiting, err = a.waitingHere(""); err != nil {
+		return nil, err
+	}
 	out.Health, out.Reasons = a.Health()
 	out.Ready = a.Ready() && out.Health != "Unhealthy"
 	return out, ctx.Err()
@@ -96,12 +99,10 @@ func (a *API) Waiting() int {
 // Health judges what can be judged without reading every byte.
 func (a *API) Health() (health string, reasons []wire.Reason) {
 	reasons = a.Reasons()
-	if now := a.Marks.Now(); now.Suspect {
-		reasons = append(reasons, wire.Reason{
-			Level: "warning", What: fmt.Sprintf("this machine's clock reads %s and cannot be right: it is at least %s", clock.Format(now.Wall), clock.Format(now.Trusted)),
-			Next: "Set the clock. Verdicts do not depend on it.",
-		})
-	}
+	reasons = append(reasons, clockReasons(a.Marks.Now())...)
+	reasons = append(reasons, a.budgetReasons()...)
+	reasons = append(reasons, a.forks()...)
+	reasons = append(reasons, a.trustReasons()...)
 	health = "Healthy"
 	for _, r := range reasons {
 		if r.Level == "critical" {
@@ -134,6 +135,10 @@ func (a *API) doctorRun(ctx context.Context, _ *web.Call) (any, error) {
 	}
 	add("trust root", a.ownRoot(), "valid, and names these keys")
 	add("layers", a.layersOpen(ctx), "every active generation opens")
+	kept, err := a.refusals(ctx)
+	add("quarantine", err, kept)
+	waits, err := a.waitingHere("")
+	add("waiting", err, fmt.Sprintf("%s not taken in yet", units.Plural(int64(len(waits)), "bundle", "bundles")))
 	_, reasons := a.Health()
 	for _, r := range reasons {
 		d.Checks = append(d.Checks, wire.Check{Name: "health", Level: r.Level, Detail: r.What, Next: r.Next})

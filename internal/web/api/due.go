@@ -108,7 +108,7 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 
 // hub tells whether receipts and inventory are owed.
 func (v *visit) hub(tx *state.Tx, d *wire.Due, p peer.Peer, met intake.VisitPeer, there map[string]bool) error {
-	if !met.Hub || met.Receipts == 0 && !slices.Contains(v.q.For, p.Name) {
+	if !met.Hub || met.Receipts+met.Wanted == 0 && !slices.Contains(v.q.For, p.Name) {
 		return nil
 	}
 	home, err := v.home(tx, p, there)

@@ -42,7 +42,7 @@ func (a *API) outboundWrite(ctx context.Context, c *web.Call) (any, error) {
 	return out, nil
 }
 
-// hubs are the peers whose feeds we hold.
+// hubs are the peers whose feeds we hold, or of which a mirror waits here.
 func (a *API) hubs(name string) (list []peer.Peer, err error) {
 	err = a.State.View(func(tx *state.Tx) error {
 		if name != "" {
@@ -55,8 +55,13 @@ func (a *API) hubs(name string) (list []peer.Peer, err error) {
 			return err
 		}
 		feeds, err := feed.List(tx, "")
+		if err != nil {
+			return err
+		}
+		rows, err := a.Intake.Waiting(tx, "")
 		list = slices.DeleteFunc(all, func(p peer.Peer) bool {
-			return !slices.ContainsFunc(feeds, func(f feed.Feed) bool { return f.Ref.Origin == p.ID })
+			return !slices.ContainsFunc(feeds, func(f feed.Feed) bool { return f.Ref.Origin == p.ID }) &&
+				!slices.ContainsFunc(rows, func(w intake.WaitingRow) bool { return w.PeerID == p.ID && w.Kind == "mirror" })
 		})
 		return err
 	})
@@ -129,6 +134,7 @@ type visit struct {
 	empty   bool             // nothing of ours on the medium
 	carried []string         // hubs for whom the medium has already all that we would say
 	notes   []string         // what else must be said
+	later   error            // what came in and has to wait
 	wanted  map[string][]ask // by peer: what it asked for
 }
 
@@ -177,6 +183,10 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 	for _, n := range v.notes {
 		v.out.Sentence += " " + n
 	}
+	if v.later != nil {
+		v.out.Sentence = v.out.In.Sentence + " " + v.out.Sentence
+		return v.out, v.later
+	}
 	if v.empty && len(v.out.Written) == 0 {
 		v.out.Sentence = "Nothing came in and nothing went out."
 		return v.out, code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
@@ -189,13 +199,24 @@ func (v *visit) in(ctx context.Context) error {
 	in, err := v.take(ctx, v.c, wire.ImportRequest{Path: v.q.Path, Approve: v.q.Approve, Yes: v.q.Yes, Plan: v.q.Plan})
 	v.out.In = in
 	v.empty = code.Of(err) == code.MediumEmpty
-	if err != nil && code.Of(err) != code.NothingForUs && code.Of(err) != code.MediumEmpty {
+	if err != nil && code.Of(err) != code.NothingForUs && code.Of(err) != code.MediumEmpty && !later(in) {
 		return err
+	}
+	if later(in) {
+		v.later = err // what waits now is told to its hub on this very medium
 	}
 	if in != nil && !in.Applied && slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Decision == string(intake.Planned) }) {
 		v.out.Waiting = in.Plan.Digest
 	}
 	return nil
+}
+
+// later tells whether nothing was refused, but something waits for volumes or for its base.
+func later(in *wire.Imported) bool {
+	is := func(d ...intake.Decision) func(wire.Outcome) bool {
+		return func(o wire.Outcome) bool { return slices.Contains(d, intake.Decision(o.Decision)) }
+	}
+	return in != nil && slices.ContainsFunc(in.Outcomes, is(intake.Waits, intake.Parked)) && !slices.ContainsFunc(in.Outcomes, is(intake.Refused))
 }
 
 func (v *visit) waiting() string {

@@ -52,6 +52,9 @@ func (a *API) mediaList(ctx context.Context, _ *web.Call) (any, error) {
 	for _, s := range media.Strays() {
 		out.Media = append(out.Media, wire.Medium{Path: s.Device, Device: s.Device, FSType: s.Signature, State: string(s.State), Sentence: s.Sentence})
 	}
+	if out.Waiting, err = a.waitingHere(""); err != nil {
+		return out, err
+	}
 	return out, lines.Err()
 }
 
@@ -104,6 +107,11 @@ func (a *API) look(ctx context.Context, at string) (wire.Medium, error) {
 	visit, err := a.Intake.Found(ctx, at)
 	for _, p := range visit.Peers {
 		w.Peers = append(w.Peers, p.Name)
+		rows, werr := a.waitingHere(p.ID)
+		if werr != nil {
+			return w, werr
+		}
+		w.Waiting = append(w.Waiting, rows...)
 	}
 	if w.Sentence = media.State(w.State).Sentence(); w.Sentence == "" {
 		w.Sentence = a.words(w, visit)

@@ -47,7 +47,7 @@ func (a *API) submit(ctx context.Context, c *web.Call, q wire.RunRequest) (strin
 	}
 	id, err := a.Export.Submit(ctx, export.Request{
 		Tenant: tenant, Profile: q.Profile, For: q.For, To: q.To, Unencrypted: q.Unencrypted, VolumeBytes: q.VolumeBytes,
-		AllowEmpty: q.AllowEmpty, Feeds: q.Feeds, Base: q.Base, Reset: q.Reset, Actor: c.Actor.Name(),
+		AllowEmpty: q.AllowEmpty, Feeds: q.Feeds, Base: q.Base, Reset: q.Reset, Anonymous: q.Anonymous, Medium: q.Medium, Actor: c.Actor.Name(),
 	})
 	if err != nil {
 		return "", a.knownPeers(err)
@@ -150,6 +150,20 @@ func (a *API) runsShow(ctx context.Context, c *web.Call) (any, error) {
 		return nil, err
 	}
 	return a.run(ctx, q.ID)
+}
+
+// peersConfirm takes a spoken receipt.
+func (a *API) peersConfirm(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.ConfirmRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	got, err := a.Export.Confirm(ctx, q.Peer, q.Words, c.Actor.Name())
+	if err != nil {
+		return nil, a.knownPeers(err)
+	}
+	run, err := runOf(got.Run)
+	return wire.Confirmation{Run: run, Decision: got.Decision, Proven: got.Proven}, err
 }
 
 func (a *API) runsCancel(ctx context.Context, c *web.Call) (any, error) {

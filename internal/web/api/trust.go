@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"sallyport/internal/code"
 	"sallyport/internal/intake"
@@ -59,6 +61,32 @@ func (a *API) trustApply(ctx context.Context, c *web.Call) (any, error) {
 	return &out, err
 }
 
+// soon is how long before its end a trust root is warned of: a few sticks' time.
+const soon = 60 * 24 * time.Hour
+
+// trustReasons are what is wrong with whom we believe: roots that were forgotten by a restore, that have expired or soon will.
+func (a *API) trustReasons() (list []wire.Reason) {
+	views, err := a.Intake.TrustOf(context.Background(), "")
+	if err != nil {
+		return []wire.Reason{{Level: "warning", What: "the trust roots cannot be read: " + err.Error()}}
+	}
+	now := a.Marks.Now().Trusted
+	for _, v := range views {
+		end, perr := time.Parse(time.RFC3339, v.NotAfter)
+		next := "Bring its newer trust root on a medium: sallyport trust plan MEDIUM."
+		if v.Own {
+			next = "Renew it: sallyport keys renew --reason REASON."
+		}
+		switch {
+		case v.Warning != "":
+			list = append(list, wire.Reason{Level: "warning", What: v.Name + ": " + v.Warning, Next: next})
+		case perr == nil && end.Sub(now) < soon:
+			list = append(list, wire.Reason{Level: "warning", What: fmt.Sprintf("the trust root of %s ends on %s", v.Name, end.Format(time.DateOnly)), Next: next})
+		}
+	}
+	return list
+}
+
 func (a *API) keysList(ctx context.Context, _ *web.Call) (any, error) {
 	rows, err := a.Intake.KeysList(ctx)
 	if err != nil {
@@ -82,7 +110,7 @@ func (a *API) keysRotate(ctx context.Context, c *web.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Kind == "" || q.KeyID != "" {
+	if q.Kind == "" || q.Kind == "root" || q.KeyID != "" {
 		return nil, code.New(code.BadUsage, "which key").Want("bundle, appliance or age", q.Kind)
 	}
 	return a.proposeKeys(ctx, r)
@@ -96,6 +124,16 @@ func (a *API) keysRevoke(ctx context.Context, c *web.Call) (any, error) {
 	if q.KeyID == "" || q.Kind != "" {
 		return nil, code.New(code.BadUsage, "which key").Do("Name it by its id: sallyport keys list.")
 	}
+	return a.proposeKeys(ctx, r)
+}
+
+// keysRenew proposes a later end of our trust root.
+func (a *API) keysRenew(ctx context.Context, c *web.Call) (any, error) {
+	_, r, err := keyRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	r.Kind = "root"
 	return a.proposeKeys(ctx, r)
 }
 

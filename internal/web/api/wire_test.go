@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"sallyport/internal/approval"
 	"sallyport/internal/digest"
 	"sallyport/internal/export"
 	"sallyport/internal/intake"
@@ -67,6 +68,10 @@ func TestRoomsAndWireAgree(t *testing.T) {
 		{&intake.Proof{}, &wire.Proof{}},
 		{&intake.ReceiptRow{}, &wire.Receipt{}},
 		{&export.Run{}, &wire.Run{}},
+		{&intake.TrustResult{}, &wire.TrustResult{}},
+		{&intake.TrustView{}, &wire.TrustView{}},
+		{&intake.KeyPlan{}, &wire.KeyPlan{}},
+		{&approval.Plan{}, &wire.Approval{}},
 	} {
 		fill(reflect.ValueOf(pair.room).Elem(), 0)
 		b, err := json.Marshal(pair.room)

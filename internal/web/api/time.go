@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sallyport/internal/clock"
+	"sallyport/internal/code"
+	"sallyport/internal/feed"
+	"sallyport/internal/lifecycle"
+	"sallyport/internal/marks"
+	"sallyport/internal/state"
+	"sallyport/internal/units"
+	"sallyport/internal/web"
+	"sallyport/internal/wire"
+)
+
+func (a *API) timeShow(context.Context, *web.Call) (any, error) {
+	r := a.Marks.Now()
+	out := wire.TimeShown{Time: timeOf(r), TimeEpoch: a.Marks.Get().TimeEpoch, Words: timeWords(r)}
+	if !r.Anchor.IsZero() {
+		out.AnchorAge = int64(max(0, r.Trusted.Sub(r.Anchor)) / time.Second)
+	}
+	list, err := a.Intake.WaitingAnchors()
+	for _, w := range list {
+		out.Waiting = append(out.Waiting, wire.AnchorWaits{
+			Peer: w.Peer, At: clock.Format(w.At), Approve: a.Care.Plan(lifecycle.Anchor(w)).String(),
+		})
+	}
+	return out, err
+}
+
+// timeWords says how it stands with time, for people.
+func timeWords(r marks.Reading) (list []string) {
+	switch {
+	case r.Suspect && r.Wall.Before(r.Trusted):
+		list = append(list, fmt.Sprintf("This machine's clock reads %s and cannot be right: it is at least %s. Verdicts do not depend on it.", minute(r.Wall), minute(r.Trusted)))
+	case r.Suspect:
+		list = append(list, fmt.Sprintf("This machine's clock reads %s, more than 400 days after anything that was proven (%s). It is not believed. Verdicts do not depend on it.", minute(r.Wall), minute(r.Trusted)))
+	case r.Unproven:
+		list = append(list, fmt.Sprintf("This machine's clock reads %s; proven is only that it is at least %s. That is as it must be when no stick came for a while.", minute(r.Wall), minute(r.Trusted)))
+	}
+	if r.Source == "operator" {
+		list = append(list, "The time was set by people here. It is believed and proves nothing; the next stick's anchor takes its place.")
+	}
+	switch {
+	case r.Anchor.IsZero():
+		list = append(list, "No signed statement of the time has come in yet.")
+	case r.AtLeast:
+		list = append(list, fmt.Sprintf("The newest signed statement of the time is at least %s old: nothing new came in since this start.", units.Age(r.Trusted.Sub(r.Anchor))))
+	}
+	return list
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// timeSet is for two people; the second names the digest that the first was told.
+func (a *API) timeSet(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.TimeRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	at, err := clock.Parse(q.At)
+	if err != nil {
+		return nil, code.Wrap(code.BadUsage, err, "--at").Do("Write it in UTC like 2026-11-21T09:30:00Z.")
+	}
+	if err := a.Care.SetTime(ctx, person(c.Actor), at, q.Reason, q.Approve); err != nil {
+		return nil, err
+	}
+	return a.timeShow(ctx, c)
+}
+
+// timeConfirm lets the anchor of a peer count that jumps too far for one person.
+func (a *API) timeConfirm(ctx context.Context, c *web.Call) (any, error) {
+	var q wire.TimeRequest
+	if err := c.Decode(&q); err != nil {
+		return nil, err
+	}
+	list, err := a.Intake.WaitingAnchors()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range list {
+		if w.Peer != q.Peer {
+			continue
+		}
+		if err := a.Care.ConfirmAnchor(ctx, person(c.Actor), lifecycle.Anchor(w), q.Reason, q.Approve); err != nil {
+			return nil, err
+		}
+		return a.timeShow(ctx, c)
+	}
+	return nil, code.New(code.Missing, "no anchor of %.40q waits for anybody", q.Peer).Do("See what waits with sallyport time show.")
+}
+
+// clockReasons are what speaks against the clock.
+func clockReasons(r marks.Reading) (list []wire.Reason) {
+	if !r.Suspect && !r.Unproven && r.Source != "operator" {
+		return nil
+	}
+	next := map[bool]string{true: "Set the clock of this machine.", false: ""}[r.Suspect]
+	for _, w := range timeWords(r)[:1] {
+		list = append(list, wire.Reason{Level: "warning", What: w, Next: next})
+	}
+	return list
+}
+
+// budgetReasons are the feeds that are older than their budget allows. They never make an appliance unready: reading and
+// importing go on.
+func (a *API) budgetReasons() (list []wire.Reason) {
+	err := a.State.View(func(tx *state.Tx) error {
+		n, err := a.names(tx)
+		if err != nil {
+			return err
+		}
+		feeds, err := a.feedsOf(tx, "", n)
+		for _, f := range feeds {
+			if f.Standing != string(feed.Late) && f.Standing != string(feed.Breach) {
+				continue
+			}
+			every := time.Duration(f.Every) * time.Second
+			age := units.Age(time.Duration(f.AgeSeconds) * time.Second)
+			if f.AtLeast {
+				age = "at least " + age
+			}
+			what := fmt.Sprintf("the data of %s is %s old; a stick arrives every %s", f.FullName, age, units.Age(every))
+			if f.Standing == string(feed.Breach) {
+				what += ": in breach"
+			}
+			list = append(list, wire.Reason{Level: "warning", What: what, Next: "Bring a newer bundle of " + f.OriginName + ", or say how often one arrives: sallyport feeds rhythm " + f.Name + " --every …"})
+		}
+		return err
+	})
+	if err != nil {
+		list = append(list, wire.Reason{Level: "warning", What: "the age of the data cannot be told: " + err.Error()})
+	}
+	return list
+}
