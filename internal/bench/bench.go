@@ -83,6 +83,8 @@ func goals() []goal {
 		{[]string{"P2"}, "a full again after a week", (*lab).week},
 		{[]string{"P7"}, "a delta of what changed", (*lab).changed},
 		{[]string{"P6"}, "flips: roll back and activate", (*lab).flips},
+		{[]string{"P9"}, "scrub the store", (*lab).scrub},
+		{[]string{"P13"}, "many small commits", (*lab).commits},
 	}
 }
 

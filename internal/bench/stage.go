@@ -22,6 +22,8 @@ import (
 //	squeeze DIR GENERATION   pack again what the load of that generation had to pack, prints nanoseconds, frames and all frames
 //	hash FILE…               SHA-256 of each           pack FILE…        outer zstd stream of all, thrown away
 //	seal RECIPIENT FILE      age, thrown away          unseal KEY FILE   and back
+//	blobs DIR BYTES          make a content store      scrub DIR         prove every blob of it
+//	commits DIR ours|plain N small commits of many writers, N of each
 //	inflate FILE             outer zstd stream         lines DIR OUT     the lines of all layers below DIR, prints packed bytes
 func Step(args []string) error {
 	if len(args) < 2 {
@@ -71,6 +73,17 @@ func Step(args []string) error {
 		})
 	case "lines":
 		return linesOf(args[0], args[1])
+	case "scrub":
+		return scrubbed(args[0])
+	case "blobs", "commits":
+		n, err := strconv.ParseInt(args[len(args)-1], 10, 64)
+		if err != nil {
+			return err
+		}
+		if name == "blobs" {
+			return blobsOf(args[0], n)
+		}
+		return committed(args[0], args[1], int(n))
 	case "squeeze":
 		return squeeze(args[0], args[1])
 	}

@@ -71,6 +71,9 @@ func (a *app) approval(action string, q wire.ApprovalRequest) error {
 		for _, line := range p.Changes {
 			fmt.Fprintf(w, "  %s\n", clean(line))
 		}
+		if p.Next == "" {
+			p.Next = "the same command again, with --approve " + p.Digest
+		}
 		switch p.State {
 		case "waiting":
 			a.say("Another person types: %s", clean(a.again(p.Next)))
@@ -82,5 +85,8 @@ func (a *app) approval(action string, q wire.ApprovalRequest) error {
 
 // again is a command of the daemon's with the data directory that was typed.
 func (a *app) again(command string) string {
-	return strings.Replace(command, "sallyport", a.typed(), 1)
+	if rest, ok := strings.CutPrefix(command, "sallyport "); ok {
+		return a.typed() + " " + rest
+	}
+	return command
 }

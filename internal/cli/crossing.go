@@ -261,6 +261,9 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 	for _, name := range in.Cards {
 		a.say("The newer card of %s was recorded.", clean(name))
 	}
+	if in.Clock != "" {
+		a.say("%s", clean(in.Clock))
+	}
 	said := slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Sentence == in.Sentence })
 	if in.Sentence != "" && !said {
 		fmt.Fprintln(w, clean(in.Sentence))

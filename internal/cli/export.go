@@ -87,11 +87,20 @@ func (a *app) ended(w io.Writer, r *wire.Run) {
 		fmt.Fprintf(w, "%s: %s\n", r.ID, r.State)
 		return
 	}
-	fmt.Fprintf(w, "%s: %s, %s, %s\n", clean(r.Name), r.Status(), units.Plural(r.Records, "record", "records"), units.Size(r.Bytes))
+	what := units.Plural(r.Records, "record", "records")
+	if c := r.Changes; c != nil {
+		what = changes(*c)
+	}
+	fmt.Fprintf(w, "%s: %s, %s, %s\n", clean(r.Name), r.Status(), what, units.Size(r.Bytes))
 	var asked struct{ To string }
 	if decode(r.Request, &asked) && asked.To != "" {
 		fmt.Fprintf(w, "Safe to remove: %s. Everything was read back past the cache.\n", clean(asked.To))
 	}
+}
+
+// changes are what a delta changes.
+func changes(c wire.RunChanges) string {
+	return fmt.Sprintf("%s added, %s changed, %s removed", units.Count(c.Added), units.Count(c.Changed), units.Count(c.Removed))
 }
 
 func (a *app) runWatchCmd() *cobra.Command {
@@ -147,6 +156,12 @@ func (a *app) run(w io.Writer, r wire.Run) {
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
 		table(w, "FEED GENERATION ROOT", rows)
+	}
+	if c := r.Changes; c != nil {
+		fmt.Fprintf(w, "against the newest base: %s\n", changes(*c))
+	}
+	for _, b := range r.Bases {
+		fmt.Fprintf(w, "applies to %s generation %d, root %s\n", clean(b.Ref.Name), b.Generation, short(b.Root))
 	}
 	for peer, d := range r.Deliveries {
 		fmt.Fprintf(w, "%s: %s by %s at %s, the state it holds is the one that was sent: %s\n", clean(peer), clean(d.Decision), d.How, d.At, yesNo(d.Covers))

@@ -38,8 +38,7 @@ func (a *app) store(w io.Writer, s wire.Store) {
 	pairs(w, "disk", fmt.Sprintf("%s free of %s; loads and imports leave %s free", units.Size(s.Free), units.Size(s.Total), units.Size(s.Keep)),
 		"inodes", inodes, "promised", size(s.Reserved), "ballast", size(s.Ballast),
 		"blobs", fmt.Sprintf("%s, %s", units.Count(s.Blobs), units.Size(s.Bytes)),
-		"orphans", fmt.Sprintf("%s, %s: nothing names them, they go a day after they came", units.Count(s.Orphans), units.Size(s.OrphanSize)),
-		"dead", units.Size(s.Dead)+" of kept shards belong to records that are gone; a full refresh returns them",
+		"orphans", orphanWords(s), "dead", deadWords(s),
 		"layers", size(s.Layers), "state", size(s.State), "staging", size(s.Staging), "waiting", size(s.Waiting),
 		"quarantine", size(s.Quarantine), "shelf", size(s.Shelf), "backups", size(s.Backups),
 		"prune", pruneWords(s), "scrub", scrubWords(s.Scrub))
@@ -52,11 +51,25 @@ func (a *app) store(w io.Writer, s wire.Store) {
 	}
 }
 
+func orphanWords(s wire.Store) string {
+	if s.Orphans == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%s, %s: nothing names them, they go a day after they came", units.Count(s.Orphans), units.Size(s.OrphanSize))
+}
+
+func deadWords(s wire.Store) string {
+	if s.Dead == 0 {
+		return "none"
+	}
+	return units.Size(s.Dead) + " of kept shards belong to records that are gone; a full refresh returns them"
+}
+
 func pruneWords(s wire.Store) string {
 	if s.Prunable == 0 {
 		return "nothing can go: what is kept is active, held, or needed"
 	}
-	return fmt.Sprintf("%s can go when %s of each feed %s", units.Size(s.Prunable), units.Plural(int64(s.Keeping), "newest generation", "newest generations"), "stays")
+	return fmt.Sprintf("%s can go when %s of each feed stays, besides what is active, held or needed", units.Size(s.Prunable), units.Plural(int64(s.Keeping), "newest generation", "newest generations"))
 }
 
 func scrubWords(s wire.Scrubbed) string {

@@ -3,12 +3,15 @@ package export
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/job"
 	"sallyport/internal/media"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
@@ -79,4 +82,24 @@ func (w *work) again(m *media.Medium, volumes []int64) (media.Copied, error) {
 		err = m.Sync(w.FS)
 	}
 	return copied, err
+}
+
+// Missing lists, of a bundle on the shelf, the volumes that are not whole in a folder of a medium, by their size; all of them
+// when it has no label, for a copy that was never finished. ok is false when the folder is not there.
+func (r *Room) Missing(run job.Run, fsys fs.FS, dir string) (volumes []int64, ok bool, err error) {
+	if st, err := fs.Stat(fsys, dir); err != nil || !st.IsDir() {
+		return nil, false, nil
+	}
+	_, label, err := shelved(filepath.Join(r.Shelf(), run.Shelf), run.Name)
+	if err != nil {
+		return nil, false, err
+	}
+	_, unlabelled := fs.Stat(fsys, path.Join(dir, bundle.LabelName(run.Name)))
+	for _, v := range label.Volumes {
+		st, err := fs.Stat(fsys, path.Join(dir, v.Name))
+		if unlabelled != nil || err != nil || st.Size() != v.Bytes {
+			volumes = append(volumes, v.N)
+		}
+	}
+	return volumes, true, nil
 }

@@ -16,7 +16,7 @@ import (
 
 // build makes the bundle in dir, proves it and moves it onto the shelf.
 func (w *work) build(dir string) error {
-	first, err := w.reserve(1 << 20)
+	first, err := w.reserve(0)
 	if err != nil {
 		return in("storage", err)
 	}
@@ -42,7 +42,7 @@ func (w *work) build(dir string) error {
 	if err := w.preflight(h); err != nil {
 		return err
 	}
-	release, err := w.reserve(h.bytes() + 1<<20)
+	release, err := w.reserve(h.bytes())
 	if err != nil {
 		return in("storage", err)
 	}
@@ -70,12 +70,18 @@ func (w *work) build(dir string) error {
 	return w.shelve(dir, label, id)
 }
 
+// What a bundle takes on the disk besides its payload: papers, sheets, label.
+const (
+	besides     = 1 << 20
+	besidesHome = 64 << 10
+)
+
 // reserve asks for room before the first byte. Receipts go home from a full disk too: pruning at the hub waits for them.
 func (w *work) reserve(bytes int64) (release func(), err error) {
 	if w.run.Kind == "outbound" {
-		return w.CAS.ReserveLast(bytes)
+		return w.CAS.ReserveLast(bytes + besidesHome)
 	}
-	return w.CAS.Reserve(bytes)
+	return w.CAS.Reserve(bytes + besides)
 }
 
 // shelve lets the gate judge the outer bytes, moves the folder onto the shelf and commits the bundle.

@@ -128,14 +128,15 @@ func TestConfirm(t *testing.T) {
 	if m := h.right(next); len(m.Feeds[0].Bases) != 1 {
 		t.Errorf("bases %+v", m.Feeds[0].Bases)
 	}
-	if h.r(t).From != peer.FromVoice {
-		t.Errorf("view %+v", h.r(t))
+	if h.view().From != peer.FromVoice {
+		t.Errorf("view %+v", h.view())
 	}
 }
 
-func (h *hub) r(t *testing.T) (v peer.FeedView) {
-	t.Helper()
-	must(t, h.deps.State.View(func(tx *state.Tx) error {
+// view is what the site told about its feed.
+func (h *hub) view() (v peer.FeedView) {
+	h.t.Helper()
+	must(h.t, h.deps.State.View(func(tx *state.Tx) error {
 		p, err := peer.Get(tx, "site")
 		v = p.Views["osv-go"]
 		return err
@@ -167,7 +168,7 @@ func TestNotForEverybody(t *testing.T) {
 			p.Views["osv-go"] = v
 		}
 	}
-	was := h.r(t)
+	was := h.view()
 	for _, c := range []struct {
 		name string
 		edit func(*peer.Peer)
@@ -179,7 +180,9 @@ func TestNotForEverybody(t *testing.T) {
 		{"ahead", view(func(v *peer.FeedView) { v.Mark.Generation = 12 }), code.Rollback, "site has newer data than this hub"},
 		{"another epoch", view(func(v *peer.FeedView) { v.Mark.Epoch = 2 }), code.Rollback, "newer data"},
 		{"forked", view(func(v *peer.FeedView) { v.Held = []peer.Held{{Epoch: 1, Generation: 1, Root: digest.Of([]byte("x"))}} }), code.Fork, "another generation 1"},
-		{"gone", view(func(v *peer.FeedView) { *v = peer.FeedView{Held: []peer.Held{{Epoch: 0, Generation: 9, Root: digest.Of([]byte("x"))}}} }), code.ExportBase, "not held here any more: full needed (about "},
+		{"gone", view(func(v *peer.FeedView) {
+			*v = peer.FeedView{Held: []peer.Held{{Epoch: 0, Generation: 9, Root: digest.Of([]byte("x"))}}}
+		}), code.ExportBase, "not held here any more: full needed (about "},
 		{"nothing", view(func(v *peer.FeedView) { *v = peer.FeedView{} }), code.ExportBase, "holds nothing of osv-go: full needed"},
 	} {
 		edit(c.edit)
@@ -192,7 +195,10 @@ func TestNotForEverybody(t *testing.T) {
 				t.Errorf("%s, a full: %v", c.name, err)
 			}
 		}
-		edit(func(p *peer.Peer) { p.Reads = peer.Reads{BundleVersion: 1}; p.Views = map[string]peer.FeedView{"osv-go": was} })
+		edit(func(p *peer.Peer) {
+			p.Reads = peer.Reads{BundleVersion: 1}
+			p.Views = map[string]peer.FeedView{"osv-go": was}
+		})
 	}
 	if _, err := h.delta(export.Request{}); err != nil {
 		t.Errorf("afterwards: %v", err)

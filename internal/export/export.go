@@ -9,6 +9,10 @@
 // documents are read from the content store and hashed again while they are copied. What is inside a payload is decided by
 // a Kind (packages below this one); how it is signed, packed, sealed, cut, proven and carried is the same for all.
 //
+// What a peer is known to hold and was sent since (its standing) is worked out of the ledgers peer, job and feed; those
+// generations are kept from pruning for it ("peer:<name>"), those that a run reads for the run ("run:<id>"), in the very
+// transactions that make them so.
+//
 // Order: planning pins what is carried in one transaction; contents are staged; the manifest is signed; the payload is
 // packed, sealed and cut into volumes while an unsealed copy of the same bytes runs through the gate; the label is signed;
 // the gate's verdict and a full read of the volumes decide; the folder is renamed onto the shelf; one transaction says so

@@ -151,7 +151,7 @@ func (s *Standing) Current() bool {
 	}
 	other := func(b job.FeedState) bool { return b.Root != s.Now.Root }
 	if s.Known == nil {
-		return s.Now.Root.IsZero() || s.Live.Records == 0 && len(s.Sent) == 0
+		return s.Live.Records == 0 && len(s.Sent) == 0 // nothing to miss
 	}
 	return !other(*s.Known) && !slices.ContainsFunc(s.Sent, other)
 }

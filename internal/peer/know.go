@@ -40,6 +40,11 @@ func Know(tx *state.Tx, name string, at time.Time, views []FeedView, wanted []Wa
 		if p.Views == nil {
 			p.Views = map[string]FeedView{}
 		}
+		if wanted != nil { // an inventory: what it does not name is not held, as after a restore from an early backup
+			maps.DeleteFunc(p.Views, func(feed string, _ FeedView) bool {
+				return !slices.ContainsFunc(views, func(v FeedView) bool { return v.Feed == feed })
+			})
+		}
 		for _, v := range views {
 			v.At = clock.Format(at)
 			if old, ok := p.Views[v.Feed]; ok && v.From != FromInventory {
@@ -93,8 +98,12 @@ func (p Peer) Holds(feed string) []Held {
 	if !ok {
 		return nil
 	}
+	told := append([]Held{v.Mark, v.Active}, v.Held...)
+	if v.From == FromInventory { // a mark outlives the state it is of, as after a restore
+		told = told[1:]
+	}
 	var all []Held
-	for _, h := range append([]Held{v.Mark, v.Active}, v.Held...) {
+	for _, h := range told {
 		if !h.Root.IsZero() && !slices.Contains(all, h) {
 			all = append(all, h)
 		}

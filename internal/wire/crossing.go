@@ -190,6 +190,7 @@ type Imported struct {
 	Outcomes []Outcome     `json:"outcomes"`
 	Trust    []TrustChange `json:"trust,omitempty"`
 	Cards    []string      `json:"cards,omitempty"`
+	Clock    string        `json:"clock,omitempty"` // what speaks against the clock of the machine
 	Sentence string        `json:"sentence"`
 }
 

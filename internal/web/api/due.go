@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"sallyport/internal/export/mirror"
 	"sallyport/internal/intake"
 	"sallyport/internal/job"
+	"sallyport/internal/media"
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
 	"sallyport/internal/units"
@@ -37,6 +39,12 @@ func (v *visit) due(ctx context.Context) ([]wire.Due, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := media.Open(v.q.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	v.fsys = m.FS()
 	names := v.q.For
 	receipts := map[string]intake.VisitPeer{}
 	for _, p := range met.Peers {
@@ -88,7 +96,7 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 	}
 	for _, a := range v.wanted[name] {
 		d.Wanted += len(a.volumes)
-		why = append(why, units.Plural(int64(len(a.volumes)), "volume", "volumes")+" of "+a.run.Name+" that it asked for")
+		why = append(why, units.Plural(int64(len(a.volumes)), "volume", "volumes")+" of "+a.run.Name+" again")
 	}
 	if err := v.choose(ctx, &d, lacks); err != nil {
 		return d, err
@@ -158,7 +166,7 @@ func (v *visit) lacking(tx *state.Tx, p peer.Peer, there map[string]bool) (list 
 		return nil, err
 	}
 	runs, err := job.List(tx, p.Tenant, "", 0, func(r job.Run) bool {
-		return r.State == job.Succeeded && slices.Contains(r.Peers, p.Name) && there[bundle.BundleDir(r.Name, r.LabelID)]
+		return r.State.Final() && !r.BundleID.IsZero() && slices.Contains(r.Peers, p.Name)
 	})
 	if err != nil {
 		return nil, err
@@ -174,12 +182,46 @@ func (v *visit) lacking(tx *state.Tx, p peer.Peer, there map[string]bool) (list 
 				s.Expect(f)
 			}
 		}
-		if s.Current() || slices.ContainsFunc(runs, func(r job.Run) bool { return brings(r, s) }) {
+		if s.Current() {
 			continue
 		}
-		list = append(list, s)
+		brought, err := v.brought(p, runs, s, there)
+		if err != nil {
+			return nil, err
+		}
+		if !brought {
+			list = append(list, s)
+		}
 	}
 	return list, nil
+}
+
+// brought tells whether a bundle on this medium brings the peer what it lacks. One whose copy was not finished, or of which
+// volumes are gone, does when they are written again.
+func (v *visit) brought(p peer.Peer, runs []job.Run, s export.Standing, there map[string]bool) (bool, error) {
+	for _, r := range runs {
+		if !brings(r, s) {
+			continue
+		}
+		dir := bundle.BundleDir(r.Name, r.LabelID)
+		if _, err := os.Stat(filepath.Join(v.Export.Shelf(), r.Shelf)); r.Shelf == "" || err != nil {
+			if there[dir] {
+				return true, nil
+			}
+			continue
+		}
+		lost, found, err := v.Export.Missing(r, v.fsys, path.Join(media.Top, "bundles", dir))
+		switch {
+		case err != nil:
+			return false, err
+		case !found && !there[dir]:
+			continue
+		case len(lost) > 0 && !slices.ContainsFunc(v.wanted[p.Name], func(a ask) bool { return a.run.ID == r.ID }):
+			v.wanted[p.Name] = append(v.wanted[p.Name], ask{r, lost})
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // brings tells whether the bundle of a run takes the peer to what is active here, from where it is known to stand.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -113,7 +114,7 @@ func sentence(list []wire.Written) string {
 		case w.Kind == "outbound":
 			what = []string{units.Plural(int64(w.Receipts), "receipt", "receipts"), units.Plural(int64(w.Inventories), "inventory", "inventories")}
 		case len(w.Volumes) > 0:
-			what = []string{units.Plural(int64(len(w.Volumes)), "volume", "volumes") + " of " + w.Name + " that it asked for"}
+			what = []string{units.Plural(int64(len(w.Volumes)), "volume", "volumes") + " of " + w.Name + ", written again"}
 		case w.Changes != nil:
 			what = []string{"a delta", units.Count(w.Changes.Added) + " added", units.Count(w.Changes.Changed) + " changed", units.Count(w.Changes.Removed) + " removed", units.Size(w.Bytes)}
 		default:
@@ -135,7 +136,8 @@ type visit struct {
 	carried []string         // hubs for whom the medium has already all that we would say
 	notes   []string         // what else must be said
 	later   error            // what came in and has to wait
-	wanted  map[string][]ask // by peer: what it asked for
+	wanted  map[string][]ask // by peer: what it asked for, or this medium lacks
+	fsys    fs.FS            // the medium, while it is judged what is due
 }
 
 // exchangeRun does one whole visit of a medium: everything in that is for us, under one plan; then everything out that
@@ -211,12 +213,23 @@ func (v *visit) in(ctx context.Context) error {
 	return nil
 }
 
-// later tells whether nothing was refused, but something waits for volumes or for its base.
+// later tells whether nothing was refused but old or half copied things, and something waits for volumes or for its base.
 func later(in *wire.Imported) bool {
-	is := func(d ...intake.Decision) func(wire.Outcome) bool {
-		return func(o wire.Outcome) bool { return slices.Contains(d, intake.Decision(o.Decision)) }
+	if in == nil {
+		return false
 	}
-	return in != nil && slices.ContainsFunc(in.Outcomes, is(intake.Waits, intake.Parked)) && !slices.ContainsFunc(in.Outcomes, is(intake.Refused))
+	waits := false
+	for _, o := range in.Outcomes {
+		switch intake.Decision(o.Decision) {
+		case intake.Waits, intake.Parked:
+			waits = true
+		case intake.Refused:
+			if o.Code != string(code.Rollback) && o.Code != string(code.LabelMissing) {
+				return false
+			}
+		}
+	}
+	return waits
 }
 
 func (v *visit) waiting() string {

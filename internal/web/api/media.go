@@ -137,8 +137,10 @@ func (a *API) words(w wire.Medium, v intake.Visit) string {
 		return "This stick has no bundle, only papers (cards, trust roots). Nothing was opened."
 	case !slices.ContainsFunc(made, func(name string) bool { return name != a.Self.Name }):
 		return fmt.Sprintf("This stick has %s made here. Nothing to take in.", units.Plural(int64(n), "bundle", "bundles"))
+	case slices.Contains(whom, a.Self.Name):
+		return "This stick has a bundle that names this site, and its label does not prove here (unknown signer, or damaged). Nothing was opened: sallyport import says why."
 	case others == "" || v.Others == 0:
-		return "This stick has a bundle that could not be read. Nothing was opened: sallyport import says why."
+		return "This stick has a bundle whose label does not prove here. Nothing was opened: sallyport import says why."
 	case n == 1:
 		return fmt.Sprintf("This bundle is for %s, not for this site (%s). Nothing was opened. Keep the stick for its courier.", others, a.Self.Name)
 	}

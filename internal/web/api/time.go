@@ -18,7 +18,7 @@ import (
 
 func (a *API) timeShow(context.Context, *web.Call) (any, error) {
 	r := a.Marks.Now()
-	out := wire.TimeShown{Time: timeOf(r), TimeEpoch: a.Marks.Get().TimeEpoch, Words: timeWords(r)}
+	out := wire.TimeShown{Time: timeOf(r), TimeEpoch: a.Marks.Get().TimeEpoch, Words: r.Words()}
 	if !r.Anchor.IsZero() {
 		out.AnchorAge = int64(max(0, r.Trusted.Sub(r.Anchor)) / time.Second)
 	}
@@ -30,30 +30,6 @@ func (a *API) timeShow(context.Context, *web.Call) (any, error) {
 	}
 	return out, err
 }
-
-// timeWords says how it stands with time, for people.
-func timeWords(r marks.Reading) (list []string) {
-	switch {
-	case r.Suspect && r.Wall.Before(r.Trusted):
-		list = append(list, fmt.Sprintf("This machine's clock reads %s and cannot be right: it is at least %s. Verdicts do not depend on it.", minute(r.Wall), minute(r.Trusted)))
-	case r.Suspect:
-		list = append(list, fmt.Sprintf("This machine's clock reads %s, more than 400 days after anything that was proven (%s). It is not believed. Verdicts do not depend on it.", minute(r.Wall), minute(r.Trusted)))
-	case r.Unproven:
-		list = append(list, fmt.Sprintf("This machine's clock reads %s; proven is only that it is at least %s. That is as it must be when no stick came for a while.", minute(r.Wall), minute(r.Trusted)))
-	}
-	if r.Source == "operator" {
-		list = append(list, "The time was set by people here. It is believed and proves nothing; the next stick's anchor takes its place.")
-	}
-	switch {
-	case r.Anchor.IsZero():
-		list = append(list, "No signed statement of the time has come in yet.")
-	case r.AtLeast:
-		list = append(list, fmt.Sprintf("The newest signed statement of the time is at least %s old: nothing new came in since this start.", units.Age(r.Trusted.Sub(r.Anchor))))
-	}
-	return list
-}
-
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 // timeSet is for two people; the second names the digest that the first was told.
 func (a *API) timeSet(ctx context.Context, c *web.Call) (any, error) {
@@ -99,7 +75,7 @@ func clockReasons(r marks.Reading) (list []wire.Reason) {
 		return nil
 	}
 	next := map[bool]string{true: "Set the clock of this machine.", false: ""}[r.Suspect]
-	for _, w := range timeWords(r)[:1] {
+	for _, w := range r.Words()[:1] {
 		list = append(list, wire.Reason{Level: "warning", What: w, Next: next})
 	}
 	return list
