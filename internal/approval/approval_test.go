@@ -166,3 +166,25 @@ func TestProposeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Root that nobody signed in to start may be the first, and never comes after somebody.
+func TestLoneIsNeverTheSecond(t *testing.T) {
+	k := desk{t, statetest.Open(t)}
+	say := func(d digest.Digest, g Grant) (Plan, error) {
+		return k.do(func(tx *state.Tx) (Plan, error) { return Approve(tx, d, g, now) })
+	}
+	root, person := Grant{Person: "root", Lone: true}, Grant{Person: "uid:1001"}
+	a, b := plan("a person first"), plan("root first")
+	for d, first := range map[digest.Digest]Grant{a: person, b: root} {
+		k.propose(d, 2, now)
+		if _, err := say(d, first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := say(a, root); code.Of(err) != code.PlanApproval || k.use(a, now) == nil {
+		t.Errorf("root as the second: %v", err)
+	}
+	if p, err := say(b, person); err != nil || !p.Enough() {
+		t.Errorf("root as the first: %+v %v", p, err)
+	}
+}

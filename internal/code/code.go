@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 )
 
 // Code is a stable name that scripts and monitors may match. It never changes its meaning.
@@ -172,6 +173,9 @@ func Of(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Code
+	}
+	if errors.Is(err, syscall.ENOSPC) { // whoever met the full disk, and through whatever library
+		return NoSpace
 	}
 	return Bug
 }

@@ -3,7 +3,9 @@ package code
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"syscall"
 	"testing"
 )
 
@@ -36,5 +38,13 @@ func TestError(t *testing.T) {
 	}
 	if NextStep(err) == "" || NextStep(New(Bug, "").Do("do this")) != "do this" {
 		t.Error("next step")
+	}
+}
+
+// A full disk has its own code through whatever library it was met.
+func TestFullDiskHasItsCode(t *testing.T) {
+	err := fmt.Errorf("build layer: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+	if Of(err) != NoSpace || Exit(err) != 14 {
+		t.Errorf("%s, exit %d", Of(err), Exit(err))
 	}
 }

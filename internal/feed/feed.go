@@ -1,9 +1,10 @@
 // Package feed is the ledger of feeds and their generations: what is held, what is active, how far each has come.
 //
-// Data, two tables of the state database:
+// Data, tables of the state database:
 //
 //	feeds        tenant NUL origin NUL name → Feed: pointer to the active generation, mark, pin
 //	generations  tenant NUL origin NUL name NUL 16 hex epoch, 16 hex generation → Generation: root, layers, manifests
+//	feed-life    "epoch" → the epoch in which feeds that are made here begin, after a restore
 //
 // Order: a room builds layers, commits blobs, and calls Activate in its one transaction: all pointers of a bundle flip
 // together. Activate takes a Plan, which only intake (from a verified bundle) and load (from local documents) may make;

@@ -71,8 +71,12 @@ func TestHeldAt(t *testing.T) {
 		want     Point
 		code     code.Code
 	}{
-		{0, 4, Point{1, 4}, ""}, {1, 3, Point{1, 3}, ""}, {2, 3, Point{2, 3}, ""}, {0, 3, Point{}, code.Ambiguous},
-		{0, 9, Point{}, code.Missing}, {2, 4, Point{}, code.Missing},
+		{0, 4, Point{1, 4}, ""},
+		{1, 3, Point{1, 3}, ""},
+		{2, 3, Point{2, 3}, ""},
+		{0, 3, Point{}, code.Ambiguous},
+		{0, 9, Point{}, code.Missing},
+		{2, 4, Point{}, code.Missing},
 	} {
 		view(t, db, func(tx *state.Tx) error {
 			g, err := HeldAt(tx, ref, c.epoch, c.n)
@@ -108,8 +112,14 @@ func TestBudget(t *testing.T) {
 		want   Standing
 		blocks bool
 	}{
-		{0, Fresh, false}, {-day, Fresh, false}, {28 * day, Fresh, false}, {28*day + 1, Late, false}, {42 * day, Late, false},
-		{42*day + 1, Breach, false}, {43 * day, Breach, false}, {43*day + 1, Breach, true},
+		{0, Fresh, false},
+		{-day, Fresh, false},
+		{28 * day, Fresh, false},
+		{28*day + 1, Late, false},
+		{42 * day, Late, false},
+		{42*day + 1, Breach, false},
+		{43 * day, Breach, false},
+		{43*day + 1, Breach, true},
 	} {
 		b := judged(c.age)
 		if b.Standing != c.want || b.Blocks != c.blocks || !b.AtLeast || (b.Older(made.Ref) != nil) != c.blocks {

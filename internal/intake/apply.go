@@ -162,6 +162,9 @@ func (im *imports) proposal(pr *prepared, o *offer, live map[string]bool) (feed.
 	p := feed.Proposal{Ref: o.ref}
 	for _, l := range o.made.pieces() {
 		if !slices.Contains(o.own, l) {
+			if !l.named {
+				return p, code.New(code.Bug, "the bundle that makes the base comes later in the plan")
+			}
 			p.Uses = append(p.Uses, l.layer.File)
 		}
 		if err := l.install(im.Layers, live); err != nil {

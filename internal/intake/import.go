@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -67,7 +68,7 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 		err = lerr
 	}
 	if err != nil {
-		return im.res, err
+		return im.res, stopped(ctx, err)
 	}
 	return im.res, im.verdict()
 }
@@ -269,6 +270,9 @@ func (im *imports) verdict() error {
 	im.outcomes()
 	im.unlisted()
 	im.res.Sentence = im.sentence()
+	if t := im.v.time; t.Suspect || t.Unproven {
+		im.res.Clock = t.Words()[0]
+	}
 	var first, later error
 	good := false
 	for _, o := range im.res.Outcomes {
@@ -350,4 +354,12 @@ func (im *imports) special() (n int) {
 		}
 	}
 	return n
+}
+
+// stopped gives an error its code when it is nothing but the end of the context, wherever that was noticed.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && code.Of(err) == code.Bug && errors.Is(err, ctx.Err()) {
+		return code.Wrap(code.Interrupted, err, "import")
+	}
+	return err
 }

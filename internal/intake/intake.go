@@ -20,6 +20,10 @@
 // a crash after it leaves marks that start-up raises from the feeds again. A refusal leaves its event and, where it is
 // kept, its quarantine entry.
 //
+// It is also where trust changes: newer roots and changed cards of peers, from a medium, and our own keys (tables own-changes,
+// own-card and intake.time), never as part of an import. A change is planned, proposed, agreed to by people, and made in one
+// transaction; marks, the file of our own root and the exchange of a key follow from it and are done again at start.
+//
 // What another day can put right waits: a bundle of which volumes are missing, damaged or unreadable (its good ones are copied,
 // synced and renamed one by one, its row comes with the first), and a delta whose base is not held (copied whole, then one
 // transaction with row and receipt). Every import joins what waits with what the medium brings, and sends it through the gate
@@ -148,5 +152,6 @@ type Result struct {
 	Outcomes []Outcome     `json:"outcomes"`
 	Trust    []TrustChange `json:"trust,omitempty"`
 	Cards    []string      `json:"cards,omitempty"` // names of peers whose newer card was recorded
+	Clock    string        `json:"clock,omitempty"` // what speaks against this machine's clock; no verdict depends on it
 	Sentence string        `json:"sentence"`
 }

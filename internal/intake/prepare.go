@@ -256,7 +256,7 @@ func (o *offer) refusal() error {
 	return nil
 }
 
-// epochs demands that the sender's root names a higher epoch.
+// epochs demands that the sender's root names a higher epoch: for the feed, or as that of all feeds since a restore.
 func (im *imports) epochs(pr *prepared) error {
 	doc := pr.bundle.Root().Document()
 	for i := range pr.offers {
@@ -264,7 +264,8 @@ func (im *imports) epochs(pr *prepared) error {
 		if o.verdict != feed.NewEpoch {
 			continue
 		}
-		named := false
+		re := doc.Restored()
+		named := re != nil && re.Epoch == o.state.Epoch // also a feed that the backup did not know
 		for _, e := range doc.FeedEpochs {
 			named = named || e.Feed == o.state.Feed && e.Origin == o.state.Origin && e.Tenant == pr.peer.TheirTenant && e.Epoch == o.state.Epoch
 		}

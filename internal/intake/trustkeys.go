@@ -93,13 +93,14 @@ func (r *Room) ProposeKeys(ctx context.Context, q KeyRequest) (KeyPlan, error) {
 	}
 	var p approval.Plan
 	err = r.State.Update(ctx, func(tx *state.Tx) error {
-		if p, err = r.waiting(tx, &c, now.Trusted); err != nil || !p.Digest.IsZero() {
+		var fresh bool
+		if p, fresh, err = r.waiting(tx, &c, now.Trusted); err != nil || !p.Digest.IsZero() {
 			return err
 		}
 		if err := ownChanges.Put(tx, c.Digest.Hex(), c); err != nil {
 			return err
 		}
-		if c.What == "rotate" {
+		if fresh && c.What == "rotate" {
 			if _, err := r.Timeline.Append(tx, r.keyEvent("created", c, q.Actor, c.New)); err != nil {
 				return err
 			}
@@ -122,9 +123,12 @@ func (r *Room) notForgotten(own *root.Trusted) error {
 	return nil
 }
 
-// waiting finds a change like c that people may still speak about, and puts it in c's place.
-func (r *Room) waiting(tx *state.Tx, c *ownChange, at time.Time) (found approval.Plan, err error) {
+// waiting finds a change like c that people may still speak about, and puts it in c's place. fresh tells that the new key of c was
+// in no change before.
+func (r *Room) waiting(tx *state.Tx, c *ownChange, at time.Time) (found approval.Plan, fresh bool, err error) {
+	fresh = true
 	err = ownChanges.Scan(tx, "", func(_ string, o ownChange) error {
+		fresh = fresh && o.New != c.New
 		if o.AppliedAt != "" || o.What != c.What || o.Kind != c.Kind || o.Tenant != c.Tenant || o.Old != c.Old || o.New != c.New || o.Version != c.Version {
 			return nil
 		}
@@ -133,7 +137,7 @@ func (r *Room) waiting(tx *state.Tx, c *ownChange, at time.Time) (found approval
 		}
 		return nil
 	})
-	return found, err
+	return found, fresh, err
 }
 
 func (q KeyRequest) grant() approval.Grant {

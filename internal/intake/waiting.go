@@ -303,6 +303,10 @@ func (im *imports) candidateOf(row WaitingRow, dir string) (candidate, error) {
 	}
 	c.fsys = j
 	c.packing, c.err = verify.CheckLabel(im.ctx, j, c.dir, im.v.labels())
+	if c.packing != nil && c.packing.ID().Hex() != row.Label {
+		c.err = code.New(code.LabelBad, "another label lies where this bundle waited").In(c.dir, "").Want(row.Label, c.packing.ID().Hex())
+		c.packing = nil
+	}
 	return c, nil
 }
 

@@ -164,6 +164,32 @@ func TestParkedChangedOnDisk(t *testing.T) {
 	}
 }
 
+// Nor does another bundle go in because it lies where one waited, however well it is signed.
+func TestParkedExchangedOnDisk(t *testing.T) {
+	h := grown(t, 59)
+	h.take(h.delta(2, 1))
+	row := h.s.waits()[0]
+	third := h.delta(3, 2)
+	third.Manifest = func(m *bundle.Manifest) { m.ExportID += "-9" }
+	b, err := third.Build()
+	h.s.must(err)
+	list, err := os.ReadDir(h.s.folder(row.Label))
+	h.s.must(err)
+	for _, e := range list {
+		h.s.must(os.Remove(filepath.Join(h.s.folder(row.Label), e.Name())))
+	}
+	for name, data := range b.Files {
+		if strings.HasPrefix(name, b.Dir+"/") {
+			h.s.must(os.WriteFile(filepath.Join(h.s.folder(row.Label), filepath.Base(name)), data, 0o600))
+		}
+	}
+	if res, err := h.take(h.full(1)); code.Of(err) != code.LabelBad {
+		t.Errorf("%v %+v", err, res)
+	}
+	h.check(1)
+	h.s.gone()
+}
+
 func writeOver(file string, b []byte, err error) error {
 	if err != nil {
 		return err

@@ -68,16 +68,19 @@ type meter struct {
 	fs.FS
 	read map[string]int64 // by last name
 	bad  map[string]int64 // byte at which reading fails
+	once map[string]bool  // and is good the next time
 }
 
 // pulled, for a byte, is a medium that is gone.
 const pulled = -1
 
-func newMeter() *meter { return &meter{read: map[string]int64{}, bad: map[string]int64{}} }
+func newMeter() *meter {
+	return &meter{read: map[string]int64{}, bad: map[string]int64{}, once: map[string]bool{}}
+}
 
 // over puts the meter over every medium of a room.
 func (m *meter) over(r *Room) {
-	r.through = func(f fs.FS) fs.FS { return &meter{FS: f, read: m.read, bad: m.bad} }
+	r.through = func(f fs.FS) fs.FS { return &meter{FS: f, read: m.read, bad: m.bad, once: m.once} }
 }
 
 func (m *meter) Open(name string) (fs.File, error) {
@@ -105,6 +108,9 @@ func (f *metered) Read(p []byte) (int, error) {
 			return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrNotExist}
 		}
 		if f.at >= bad {
+			if f.m.once[f.name] {
+				delete(f.m.bad, f.name)
+			}
 			return 0, &fs.PathError{Op: "read", Path: f.name, Err: syscall.EIO}
 		}
 		p = p[:min(int64(len(p)), bad-f.at)]
@@ -347,6 +353,28 @@ func TestStickPulledWhileVolumesAreKept(t *testing.T) {
 	}
 	if read := m.volumes(b); read[1] != 0 || read[2] != 0 {
 		t.Errorf("read again: %v", read)
+	}
+	s.gone()
+}
+
+// A sector that can be read the second time stops nothing.
+func TestFlakyVolume(t *testing.T) {
+	w := world(t, 40)
+	s := newSite(t, "site", "acme")
+	s.meetHub(w.Hub)
+	b := cut(t, w, s)
+	m := newMeter()
+	m.over(s.Room)
+	dir, name := s.lay(b, 1, 2, 3, 4, 5), b.Label.Volumes[3].Name
+	m.once[name] = true
+	m.bad[name] = 100
+	look, err := s.Import(context.Background(), Request{Path: dir, PlanOnly: true, Actor: "uid:1001"}, nil)
+	if err != nil || look.Outcomes[0].Decision != Planned {
+		t.Errorf("%v %+v", err, look)
+	}
+	m.bad[name] = 100
+	if res, err := s.take(dir); err != nil || res.Outcomes[0].Decision != Activated || res.Plan.Digest != look.Plan.Digest {
+		t.Errorf("%v %+v", err, res)
 	}
 	s.gone()
 }

@@ -167,7 +167,10 @@ func (im *imports) wait(c candidate, why error) error {
 	bad := c.packing.Verdict(states)
 	good := len(slices.DeleteFunc(slices.Clone(states), func(s verify.VolumeState) bool { return s.Err != nil }))
 	switch {
-	case bad == nil && !im.q.PlanOnly:
+	case bad == nil && im.q.PlanOnly: // it could be read this time
+		c.again = true
+		return im.enter(c)
+	case bad == nil:
 		return im.resume(c)
 	case good == 0:
 		return im.settle(c, nil, bad)

@@ -1,7 +1,8 @@
 // Package marks keeps what may never go back: the highest states, versions, counters and time ever accepted.
 //
 // Data: one small file D/marks, two lines: the JSON of Set, and the digest of that line (`sha256:…`). It lives beside
-// the state database and outside of every backup, so restoring one does not roll anything back. It is replaced whole.
+// the state database; a restore keeps the one it finds and never lowers it, and takes the backup's only where there is
+// none, so that restoring rolls nothing back. It is replaced whole.
 //
 // Order: a room commits its state transaction and then raises the marks; at start the daemon raises them again from the
 // ledger, which closes the gap a crash leaves between the two. Every value only rises (a root document's time epoch may
@@ -244,8 +245,8 @@ func mergeTime(merged *Set, next Set) (rose bool) {
 func (m *Marks) Issue(what, who string) (n int64, err error) {
 	key := CounterKey(what, who)
 	err = m.Raise(func(s *Set) error {
-		s.Counters[key]++
-		n = s.Counters[key]
+		n = max(s.Counters[key], s.Counters[Floor]) + 1
+		s.Counters[key] = n
 		return nil
 	})
 	if err != nil {
@@ -253,6 +254,10 @@ func (m *Marks) Issue(what, who string) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// Floor is the counter above which each of ours begins: a restore raises it, because what the lost future gave out to whom is
+// not known.
+const Floor = "own-floor"
 
 // Own tells whether a counter, by its CounterKey, counts what is given out here.
 func Own(key string) bool { return strings.HasPrefix(key, "own-") }

@@ -211,7 +211,7 @@ func FuzzPaper(f *testing.F) {
 		f.Fatal(err)
 	}
 	signed := map[digest.Digest]bool{}
-	for _, env := range [][]byte{w.Hub.CardEnv, w.Hub.RootEnv, anchor} {
+	for _, env := range [][]byte{w.Hub.RootEnv, anchor} { // no card: its recipient differs from process to process
 		c, err := attest.Inspect(env)
 		if err != nil {
 			f.Fatal(err)
@@ -219,8 +219,8 @@ func FuzzPaper(f *testing.F) {
 		signed[digest.Of(c.Payload)] = true
 		f.Add(env)
 	}
-	f.Add(w.Stranger.CardEnv)
 	f.Add(w.Stranger.RootEnv)
+	f.Add([]byte(`{"payload":"e30=","payloadType":"application/vnd.sallyport.card.v1+json","signatures":[]}`))
 	o := verify.Options{Trust: verify.Trust{Roots: []*root.Trusted{w.Hub.Root}}, Now: forge.Epoch()}
 	f.Fuzz(func(t *testing.T, env []byte) {
 		got, err := verify.Document(env, o)
