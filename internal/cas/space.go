@@ -86,7 +86,12 @@ func (s *Store) Reserve(bytes int64) (release func(), err error) {
 // ReserveLast is Reserve for what must go on when intake has stopped, like receipts to a medium: it may have what is kept
 // free for that, as far as it is there.
 func (s *Store) ReserveLast(bytes int64) (release func(), err error) {
-	return s.reserve(bytes, func(p Space) bool { return bytes <= p.Free-p.Reserved })
+	release, err = s.reserve(bytes, func(p Space) bool { return bytes <= p.Free-p.Reserved })
+	if code.Has(err, code.NoSpace) {
+		return nil, code.New(code.NoSpace, "not even the room that is kept for this is left").In(s.dir, "").Want(units.Size(bytes)+" free", "less").
+			Do("Run sallyport store prune, or free space on this disk.")
+	}
+	return release, err
 }
 
 func (s *Store) reserve(bytes int64, fits func(Space) bool) (release func(), err error) {

@@ -2,7 +2,11 @@
 //
 // Data: the data directory D, made by Init and by nothing else:
 //
-//	D/config.yaml instance.json lock state.db marks   cas/ layers/ keys/ pub/ quarantine/ shelf/ backups/ tls/ run/
+//	D/config.yaml instance.json lock state.db marks   cas/ layers/ keys/ pub/ quarantine/ shelf/ backups/ ballast/ tls/ run/
+//
+// D/ballast holds bytes that nobody needs: they are given back when the disk is full (space.go), so that pruning, sweeping,
+// receipts and status go on; a full disk never keeps the daemon from starting. Tables scrub and scrub.layers of the state
+// say how far the scrub has come and which digest each proven layer file had (scrub.go).
 //
 // instance.json says who this appliance is; state.db, marks and cas carry the same instance id, and a daemon that finds
 // another one in any of them does not start. The lock file is held while it runs.

@@ -220,7 +220,7 @@ func (m *maker) created() (wire.Created, error) {
 		Next: []string{
 			"Write the fingerprint or the nine words on paper: others compare them when they meet this appliance.",
 			"Start it: sallyport serve --data-dir " + m.DataDir,
-			"Take the root key offline when you can: move " + at(m.DataDir, "keys", "root.key") + " to a safe; daily work does not need it.",
+			"Take the root key offline when you can: move " + at(m.DataDir, "keys", "root.key") + " to a safe; daily work does not need it, and keys apply --root-key FILE takes it from there.",
 		},
 	}, nil
 }

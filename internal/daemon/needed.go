@@ -112,6 +112,9 @@ func (d *Daemon) uses(name string, g feed.Generation, blobs map[digest.Digest]*w
 	defer v.Close()
 	for _, s := range v.Shards() {
 		if b := blobs[s.Digest]; b != nil {
+			if g.LoadedBy != "" {
+				b.Next = localNext
+			}
 			b.Used = append(b.Used, fmt.Sprintf("%s: a shard of %s", name, units.Plural(s.Records, s.Kind, plural(s.Kind))))
 		}
 	}
@@ -146,6 +149,9 @@ func documentsOf(name string, l *layer.Layer, blobs map[digest.Digest]*wire.Dama
 		}
 	}
 }
+
+// localNext is what to do about what was made here: bundles for others are encrypted for them.
+const localNext = "It was made here, and sticks for others cannot be opened here: take it from a backup, or load its sources into a feed of another name."
 
 func plural(kind string) string {
 	switch kind {

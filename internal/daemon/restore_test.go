@@ -171,11 +171,12 @@ func TestRestoreKills(t *testing.T) {
 				return durable.Do
 			}))
 		}()
-		if _, err := New(config.New(to), Deps{}); (err == nil) != (point == "restore.named") {
+		d, err := New(config.New(to), Deps{})
+		if (err == nil) != (point == "restore.named") {
 			t.Errorf("%s: %v", point, err)
 		}
-		if point == "restore.named" {
-			continue // whole; the daemon above still holds its lock
+		if err == nil {
+			d.close()
 		}
 		if _, err := restoring(backup, to, durable.FS{}); err != nil {
 			t.Errorf("%s: %v", point, err)

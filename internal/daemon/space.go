@@ -226,11 +226,11 @@ func (d *Daemon) forget() {
 	d.cramped.known = false
 }
 
-// diskUse is how many bytes on the disk a directory takes: blocks, so holes do not count.
+// diskUse is how many bytes on the disk the files below a directory take: blocks, so holes do not count.
 func diskUse(dir string) (bytes int64) {
 	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // gone meanwhile
+		if err != nil || e.IsDir() {
+			return nil // an error: gone meanwhile
 		}
 		if info, err := e.Info(); err == nil {
 			if st, ok := info.Sys().(*syscall.Stat_t); ok {
