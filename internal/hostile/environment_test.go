@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ import (
 func offer(t *testing.T, w *forge.World, dir string, edit func(*forge.Plan)) string {
 	t.Helper()
 	p := plan(w)
-	p.Cut, p.Feeds[0].Pad = 8000, 4000
+	p.Cut, p.Feeds[0].Pad = 2000, 4000
 	if edit != nil {
 		edit(&p)
 	}
@@ -65,7 +66,7 @@ func TestBadSector(t *testing.T) {
 	dir := t.TempDir()
 	offer(t, w, dir, nil)
 	bad, at := plug(t, dir)
-	bad.does(sector(".003", 4096))
+	bad.does(sector(".003", 0))
 	before := s.tree(t)
 	res, err := s.take(at, nil)
 	if text := said(res, err); code.Of(err) != code.MediumRead && code.Of(err) != code.VolumeMissing || !strings.Contains(text, "olume 3 of ") || !strings.Contains(text, "not the data") || strings.Contains(text, "quarantine") {
@@ -116,56 +117,49 @@ func TestPulledWhileRead(t *testing.T) {
 func TestChangedWhileRead(t *testing.T) {
 	w := world(t)
 	for name, c := range map[string]struct {
-		do   func(t *testing.T, top, dir string)
-		want []code.Code // any of these; none: it may also go in, because the bytes that were opened are the signed ones
+		do   func(top, dir, last string) error // called while the medium is read, from any goroutine
+		want []code.Code                       // any of these; none: it may also go in, because the bytes that were opened are the signed ones
 	}{
-		"folder becomes a link": {func(t *testing.T, top, dir string) {
-			evil := filepath.Join(t.TempDir(), "evil")
-			check(t, errors.Join(os.Rename(dir, evil), os.Symlink(evil, dir)))
+		"folder becomes a link": {func(_, dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+".moved"), os.Symlink(filepath.Base(dir)+".moved", dir))
 		}, []code.Code{code.MediumName, code.VolumeMissing, code.MediumGone, code.MediumRead}},
-		"volume becomes a link": {func(t *testing.T, top, dir string) {
-			v := last(t, dir)
-			check(t, errors.Join(os.Rename(v, v+".moved"), os.Symlink(v+".moved", v)))
+		"volume becomes a link": {func(_, _, v string) error {
+			return errors.Join(os.Rename(v, v+".moved"), os.Symlink(filepath.Base(v)+".moved", v))
 		}, []code.Code{code.MediumName, code.VolumeMissing, code.MediumRead}},
-		"volume changes": {func(t *testing.T, top, dir string) {
-			v := last(t, dir)
+		"volume changes": {func(_, _, v string) error {
 			b, err := os.ReadFile(v)
-			check(t, err)
+			if err != nil {
+				return err
+			}
 			b[len(b)-1] ^= 1
-			check(t, os.WriteFile(v, b, 0o600))
+			return os.WriteFile(v, b, 0o600)
 		}, []code.Code{code.VolumeDamaged, code.VolumeMissing}},
-		"volume is cut": {func(t *testing.T, top, dir string) {
-			check(t, os.Truncate(last(t, dir), 10))
-		}, []code.Code{code.VolumeDamaged, code.VolumeMissing}},
-		"volume grows": {func(t *testing.T, top, dir string) {
-			v := last(t, dir)
+		"volume is cut": {func(_, _, v string) error { return os.Truncate(v, 10) }, []code.Code{code.VolumeDamaged, code.VolumeMissing}},
+		"volume grows": {func(_, _, v string) error {
 			b, err := os.ReadFile(v)
-			check(t, err)
-			check(t, os.WriteFile(v, append(b, "more"...), 0o600))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(v, append(b, "more"...), 0o600)
 		}, []code.Code{code.VolumeDamaged, code.VolumeMissing}},
-		"volume becomes a pipe": {func(t *testing.T, top, dir string) {
-			v := last(t, dir)
-			check(t, errors.Join(os.Remove(v), syscall.Mkfifo(v, 0o600)))
+		"volume becomes a pipe": {func(_, _, v string) error {
+			return errors.Join(os.Remove(v), syscall.Mkfifo(v, 0o600))
 		}, []code.Code{code.MediumName, code.VolumeMissing, code.MediumRead}},
-		"another stick": {func(t *testing.T, top, dir string) {
-			check(t, errors.Join(os.Rename(top, top+".old"), os.Mkdir(top, 0o755)))
-			offer(t, w, top, func(p *forge.Plan) { p.Feeds[0].Lines = 20 })
+		"another stick": {func(top, _, _ string) error {
+			return errors.Join(os.Rename(top, top+".old"), os.Rename(top+".other", top))
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := filepath.Join(t.TempDir(), "stick")
 			dir := offer(t, w, top, nil)
+			offer(t, w, top+".other", func(p *forge.Plan) { p.Feeds[0].Lines = 20 })
+			v := last(t, dir)
 			s := newSite(t, w, false)
-			before, done := s.tree(t), false
-			res, err := s.take(top, func(string, int64, int64) {
-				if !done {
-					done = true
-					c.do(t, top, dir)
-				}
-			})
-			if !done {
-				t.Fatal("nothing was done to the medium")
-			}
+			before := s.tree(t)
+			var once sync.Once
+			did := errors.New("nothing was done to the medium")
+			res, err := s.take(top, func(string, int64, int64) { once.Do(func() { did = c.do(top, dir, v) }) })
+			check(t, did)
 			if c.want == nil {
 				if err == nil != s.holds(t) {
 					t.Errorf("half of it went in: %s", said(res, err))
@@ -345,7 +339,6 @@ func TestStoppedInACommit(t *testing.T) {
 			}
 			return durable.Do
 		}
-		before := s.tree(t)
 		_, err := s.room.Import(ctx, intake.Request{Path: stick, Yes: true, Actor: "uid:1001"}, nil)
 		stopped := ctx.Err() != nil
 		stop()
@@ -353,8 +346,8 @@ func TestStoppedInACommit(t *testing.T) {
 		switch {
 		case err == nil != s.holds(t):
 			t.Fatalf("stopped at step %d: said %v, taken in %v", 2*n+1, err, s.holds(t))
-		case err != nil && (code.Of(err) != code.Interrupted || s.tree(t) != before):
-			t.Fatalf("stopped at step %d: %s, unchanged %v: %v", 2*n+1, code.Of(err), s.tree(t) == before, err)
+		case err != nil && code.Of(err) != code.Interrupted: // blobs and layers that nothing names are swept, and a number of a receipt is left out
+			t.Fatalf("stopped at step %d: %s: %v", 2*n+1, code.Of(err), err)
 		}
 		if res, err := s.take(stick, nil); err != nil || !s.holds(t) || strings.Count(strings.Join(s.events(t), " "), "activated") != 2 {
 			t.Fatalf("again after step %d: %v: %s", 2*n+1, s.events(t), said(res, err))

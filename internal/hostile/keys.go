@@ -209,22 +209,22 @@ var rootCases = []Case{
 			p.Manifest = manifestRoot(w.Stranger)
 		},
 	},
-	{Number: 521, Slug: "root-gap", Defect: "version 3 of a root of which version 1 is known", Code: code.RootGap, Import: code.NothingForUs, Paper: true, Input: rootAt(3, nil)},
-	{Number: 522, Slug: "root-new-only", Defect: "a new root signed by its new keys alone", Code: code.RootThreshold, Import: code.NothingForUs, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Stranger.RootKey })},
-	{Number: 523, Slug: "root-old-only", Defect: "a new root signed by the old keys alone", Code: code.RootThreshold, Import: code.NothingForUs, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Hub.RootKey })},
-	{Number: 524, Slug: "root-threshold-0", Defect: "a root with a threshold of 0", Code: code.RootBad, Import: code.NothingForUs, Paper: true, Input: threshold("0")},
-	{Number: 525, Slug: "root-threshold-negative", Defect: "a root with a threshold of −1", Code: code.JSONNumber, Import: code.NothingForUs, Paper: true, Input: threshold("-1")},
-	{Number: 526, Slug: "root-threshold-above", Defect: "a root with a threshold above its keys", Code: code.RootBad, Import: code.NothingForUs, Paper: true, Input: threshold("2")},
+	{Number: 521, Slug: "root-gap", Defect: "version 3 of a root of which version 1 is known", Code: code.RootGap, Paper: true, Input: rootAt(3, nil)},
+	{Number: 522, Slug: "root-new-only", Defect: "a new root signed by its new keys alone", Code: code.RootThreshold, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Stranger.RootKey })},
+	{Number: 523, Slug: "root-old-only", Defect: "a new root signed by the old keys alone", Code: code.RootThreshold, Paper: true, Input: handedOver(func(w *forge.World) *attest.Signer { return w.Hub.RootKey })},
+	{Number: 524, Slug: "root-threshold-0", Defect: "a root with a threshold of 0", Code: code.RootBad, Paper: true, Input: threshold("0")},
+	{Number: 525, Slug: "root-threshold-negative", Defect: "a root with a threshold of −1", Code: code.JSONNumber, Paper: true, Input: threshold("-1")},
+	{Number: 526, Slug: "root-threshold-above", Defect: "a root with a threshold above its keys", Code: code.RootBad, Paper: true, Input: threshold("2")},
 	{
-		Number: 527, Slug: "root-key-twice", Defect: "a root that lists one key twice for a threshold of 2", Code: code.RootBad, Import: code.NothingForUs, Paper: true,
+		Number: 527, Slug: "root-key-twice", Defect: "a root that lists one key twice for a threshold of 2", Code: code.RootBad, Paper: true,
 		Input: rootAt(2, func(w *forge.World, d *root.Document) {
 			id := w.Hub.RootKey.Public().ID()
 			d.Roles[root.RoleRoot] = root.Role{Threshold: 2, KeyIDs: []string{id, id}}
 		}),
 	},
-	{Number: 528, Slug: "root-rsa-1024", Defect: "a root with an RSA key", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(rsa1024)},
-	{Number: 529, Slug: "root-p224", Defect: "a root with a key on P-224", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(p224)},
-	{Number: 530, Slug: "root-low-order", Defect: "a root with an Ed25519 key of low order", Code: code.KeyBad, Import: code.NothingForUs, Paper: true, Input: weak(lowOrder)},
+	{Number: 528, Slug: "root-rsa-1024", Defect: "a root with an RSA key", Code: code.KeyBad, Paper: true, Input: weak(rsa1024)},
+	{Number: 529, Slug: "root-p224", Defect: "a root with a key on P-224", Code: code.KeyBad, Paper: true, Input: weak(p224)},
+	{Number: 530, Slug: "root-low-order", Defect: "a root with an Ed25519 key of low order", Code: code.KeyBad, Paper: true, Input: weak(lowOrder)},
 	{
 		Number: 531, Slug: "root-rollback", Defect: "another version 1 of a known root", Code: code.RootUnknown, Import: code.NothingForUs, Paper: true,
 		Input: func(w *forge.World, m *Medium) error {

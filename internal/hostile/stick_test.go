@@ -37,17 +37,23 @@ func (s *stick) does(rule func(op, name string, at int64) syscall.Errno) {
 }
 
 type node struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	s *stick
 }
 
+// WrapChild makes every file and folder below ask too.
+func (n *node) WrapChild(_ context.Context, ops fs.InodeEmbedder) fs.InodeEmbedder {
+	return &node{ops.(*fs.LoopbackNode), n.s}
+}
+
 var (
-	_ fs.NodeReader    = (*node)(nil)
-	_ fs.NodeWriter    = (*node)(nil)
-	_ fs.NodeOpener    = (*node)(nil)
-	_ fs.NodeLookuper  = (*node)(nil)
-	_ fs.NodeCreater   = (*node)(nil)
-	_ fs.NodeReaddirer = (*node)(nil)
+	_ fs.NodeReader      = (*node)(nil)
+	_ fs.NodeWriter      = (*node)(nil)
+	_ fs.NodeOpener      = (*node)(nil)
+	_ fs.NodeLookuper    = (*node)(nil)
+	_ fs.NodeCreater     = (*node)(nil)
+	_ fs.NodeReaddirer   = (*node)(nil)
+	_ fs.NodeWrapChilder = (*node)(nil)
 )
 
 func (n *node) name() string { return n.Path(n.Root()) }
@@ -105,11 +111,9 @@ func plug(t *testing.T, dir string) (*stick, string) {
 		f.Close()
 	}
 	s, at := &stick{}, t.TempDir()
-	top := &fs.LoopbackRoot{Path: dir}
-	top.NewNode = func(r *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &node{LoopbackNode: fs.LoopbackNode{RootData: r}, s: s}
-	}
-	server, err := fs.Mount(at, top.NewNode(top, nil, "", nil), &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "stick", Name: "stick", DisableXAttrs: true}})
+	top, err := fs.NewLoopbackRoot(dir)
+	check(t, err)
+	server, err := fs.Mount(at, &node{top.(*fs.LoopbackNode), s}, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "stick", Name: "stick", DisableXAttrs: true}})
 	if err != nil {
 		t.Skipf("no FUSE: %v", err)
 	}

@@ -29,7 +29,7 @@ func (r readFS) Open(name string) (fs.File, error) {
 		return nil, r.m.fault(err, name, 0)
 	}
 	got, err := f.Stat()
-	if err == nil && !os.SameFile(st, got) {
+	if err == nil && (!os.SameFile(st, got) || got.Mode().Type() != st.Mode().Type()) { // an inode's number is given out again
 		err = code.New(code.MediumName, "was replaced while it was opened").In(name, "")
 	}
 	if err != nil {

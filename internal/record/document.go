@@ -96,8 +96,16 @@ func named(d Document, name, key string, n *names) (Document, error) {
 	} else if len(name) > 255 {
 		name = name[:255]
 	}
-	d.Key, d.Name, d.Fields = key, strings.ToValidUTF8(name, "_"), n.fields(key)
+	d.Key, d.Name, d.Fields = key, strings.Map(plain, name), n.fields(key)
 	return d, nil
+}
+
+// plain replaces what no name of a file shows: control characters, and bytes that are no UTF-8.
+func plain(r rune) rune {
+	if r < 0x20 || r >= 0x7f && r <= 0x9f || r == utf8.RuneError {
+		return '_'
+	}
+	return r
 }
 
 // checkKey is the rule of keys: 1 to 1,024 bytes of UTF-8 without control characters (20-bundle-format, "Feeds").
