@@ -22,7 +22,6 @@ type Disk struct {
 	data      []byte
 	recording bool
 	log       Log
-	flushes   int
 	server    *fuse.Server
 	dir       string
 }

@@ -349,7 +349,7 @@ func (a *auditor) receipts(tx *state.Tx) error {
 			a.f.add(Other, "receipt %s: the counter stands at %d", r.Number, top)
 		}
 		if !slices.ContainsFunc(a.events, func(e timeline.Entry) bool {
-			return e.Type == "bundle.import.accepted" && e.Event != nil && e.Event.Attrs["bundleId"] == r.BundleID.String()
+			return strings.HasPrefix(e.Type, "bundle.import.") && e.Event != nil && e.Event.Attrs["bundleId"] == r.BundleID.String()
 		}) {
 			a.f.add(Half, "receipt %s: no event tells of its bundle", r.Number)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sallyport/internal/blocklog"
+	"sallyport/internal/client"
 	"sallyport/internal/wire"
 )
 
@@ -158,6 +159,13 @@ func (c *recorder) crossings() {
 		for _, p := range []*player{c.site, c.hub, c.site} {
 			c.exchange(p)
 		}
+	}
+	for _, verb := range []struct {
+		name string
+		do   func(context.Context, place, *client.Client, *notes) error
+	}{{"rollback", driveRollback}, {"unpin", driveUnpin}} {
+		c.do(verb.name, func() error { return verb.do(c.ctx, place{}, c.site.p.client, newNotes()) })
+		c.note(verb.name, c.site)
 	}
 	c.off(c.hub)
 	c.on(c.hub)

@@ -20,7 +20,7 @@ func later() []*Operation {
 	return []*Operation{
 		{Name: "import-delta", drive: driveImport, together: true},
 		{Name: "park", drive: driveWaiting},
-		{Name: "volumes", drive: driveWaiting},
+		{Name: "volumes", drive: driveWaiting, short: true},
 		{Name: "rollback", drive: driveRollback},
 		{Name: "unpin", drive: driveUnpin},
 		{Name: "backup", drive: driveBackup, proof: backupHolds},
@@ -83,7 +83,8 @@ func (t *teller) exchange(p *player, stick string) {
 // driveWaiting brings a bundle that cannot be taken in yet: what is there is kept, and nothing flips.
 func driveWaiting(ctx context.Context, at place, c *client.Client, n *notes) error {
 	err := driveImport(ctx, at, c, n)
-	if code.Of(err) == code.BaseMissing || code.Of(err) == code.VolumeMissing {
+	switch code.Of(err) {
+	case code.Parked, code.BaseMissing, code.VolumeMissing:
 		return nil
 	}
 	return err

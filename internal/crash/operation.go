@@ -18,6 +18,7 @@ type Operation struct {
 
 	drive    func(ctx context.Context, at place, c *client.Client, n *notes) error
 	proof    func(ctx context.Context, at place, n *notes) error // of what was acknowledged beside the feeds; nil: nothing
+	short    bool                                                // its medium lacks volumes on purpose
 	together bool                                                // all feeds flip in one transaction
 	delivers string                                              // the run that becomes delivered; "": none
 	start    string                                              // folder with d and medium
@@ -31,6 +32,7 @@ type place struct {
 	in  string // evidence
 
 	stick string // where the medium is; "" is beside d
+	short bool   // the medium lacks volumes on purpose
 }
 
 func (p place) data() string   { return filepath.Join(p.dir, "d") }

@@ -79,10 +79,10 @@ func (l *ledgerOfSyncs) sync(p string, folder bool) {
 	delete(l.dirs, p)
 	l.bases[path.Base(p)] = true
 	l.ready[path.Dir(p)]++
-	if folder || p != l.medium && !strings.HasPrefix(p, l.data) {
+	if folder {
 		return
 	}
-	if p == l.medium || p == l.data+"/cas" || p == l.data+"/cas/sha256" {
+	if p == l.medium || strings.HasPrefix(p, l.medium+"/") || p == l.data+"/cas" || p == l.data+"/cas/sha256" {
 		below := func(k string) bool { return k == p || strings.HasPrefix(k, p+"/") }
 		maps.DeleteFunc(l.files, func(k string, _ bool) bool { return below(k) })
 		maps.DeleteFunc(l.dirs, func(k string, _ []string) bool { return below(k) })
@@ -101,8 +101,12 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 			delete(l.dirs, dir)
 		}
 		l.clean(where, l.medium)
+	case l.bases[strings.TrimSuffix(path.Base(p), ".key")+".next"]: // a key that was prepared, whole, under that name
 	case !l.bases[path.Base(p)] && l.ready[dir] <= 0:
 		l.wrong = append(l.wrong, where+": the file was not synced")
+	}
+	if strings.HasSuffix(p, ".next") {
+		l.bases[path.Base(p)] = true
 	}
 	l.ready[dir]--
 	delete(l.files, p)

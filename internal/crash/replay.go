@@ -168,7 +168,7 @@ func standings(before, next told, v view, f *findings) {
 			old++
 		case is == will:
 			fresh++
-		case is == standing{}, is.Epoch < was.Epoch, is.Epoch == was.Epoch && is.Generation < was.Generation:
+		case is == (standing{}), is.Epoch < was.Epoch, is.Epoch == was.Epoch && is.Generation < was.Generation:
 			f.add(Lost, "feed %s: %v was acknowledged, %v is there", name, was, is)
 		default:
 			f.add(Half, "feed %s stands at %v, neither at %v nor at %v", name, is, was, will)

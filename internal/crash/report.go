@@ -93,9 +93,10 @@ func Report(w io.Writer, r *Rig, all Tallies, controls []Seen) error {
 	return err
 }
 
-const preface = `# Killed and failed at every step
+// Title is the part about kills and failed steps.
+const Title = "Killed and failed at every step"
 
-Made by ` + "`make crash`" + `. Each cell starts the real daemon (` + "`sallyport serve`" + `, built with the fault seam) on a copy of a small
+const preface = `Made by ` + "`make crash`" + `. Each cell starts the real daemon (` + "`sallyport serve`" + `, built with the fault seam) on a copy of a small
 appliance, drives one operation over its socket with one fault, and looks at what is left: on the medium at once; over the
 socket after a start without the fault (every record's bytes, every state root computed anew, runs, timeline, doctor), and
 again after the same operation was done once more; at last, stopped, in the files themselves (every blob hashed, every held

@@ -129,6 +129,13 @@ func (v *verdicts) outcome(l lying) (wire.Outcome, bool) {
 
 // atHub: a hub takes receipts, and what it writes verifies.
 func (v *verdicts) atHub() error {
+	if code.Of(v.err) == code.Unheard {
+		v.w.counts["hub: a restored one waits to hear"]++
+		if v.w.hub.cards {
+			v.w.wrong("a hub restored without cards waits for them: %v", v.err)
+		}
+		return nil
+	}
 	if v.err != nil && !empty(v.err) && !v.spoiled() {
 		v.w.wrong("a visit at the hub with an intact stick: %v", v.err)
 	}
@@ -186,7 +193,7 @@ func (v *verdicts) intact(l lying, now map[string]holding) {
 		h, p := now["hub/"+f.Feed], point{f.Epoch, f.Generation}
 		if !h.mark.less(p) {
 			was := v.was["hub/"+f.Feed]
-			older = older || p.less(was.mark) && was.held[p] == ""
+			older = older || (p.less(was.mark) || p.less(h.mark)) && was.held[p] == "" && h.held[p] == ""
 			continue
 		}
 		new = true

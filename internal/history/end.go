@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/marks"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
+	"sallyport/internal/wire"
 )
 
 // rounds is how many quiet journeys of a good stick must be enough to make all equal.
@@ -29,6 +30,9 @@ func (w *World) Settle() error {
 		for _, site := range w.sites {
 			s, err := w.stick()
 			if err != nil {
+				return err
+			}
+			if err := site.call("card/write", wire.MediumRequest{Path: s.dir}, nil); err != nil {
 				return err
 			}
 			if err := site.call("outbound/write", map[string]any{"path": s.dir}, nil); err != nil {

@@ -24,8 +24,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"sallyport/internal/client"
@@ -75,6 +73,7 @@ type appliance struct {
 	behind      map[string]bool  // feeds a person has rolled back or pinned
 	again       map[string]bool  // feeds that a restore set back and that are not forward again
 	backups     []backup
+	cards       bool                   // exports need not wait for cards after a restore
 	version     int64                  // of the hub's trust root that is believed here
 	volumes     map[digest.Digest]bool // that came here unharmed
 }
@@ -114,7 +113,7 @@ func (w *World) all() []*appliance { return append([]*appliance{w.hub}, w.sites.
 func (w *World) found(name string) (*appliance, error) {
 	a := &appliance{
 		w: w, name: name, dir: filepath.Join(w.dir, name), clock: clock.NewFixed(begin), marks: map[string]point{}, behind: map[string]bool{},
-		again: map[string]bool{}, version: 1, volumes: map[digest.Digest]bool{},
+		again: map[string]bool{}, cards: true, version: 1, volumes: map[digest.Digest]bool{},
 	}
 	o := daemon.InitOptions{DataDir: a.dir, Name: name, Tenant: "acme", SingleOperator: true, Actor: "history"}
 	made, err := daemon.Init(o, daemon.Deps{Clock: a.clock, Software: "1.0.0"})
@@ -228,5 +227,3 @@ func (a *appliance) feeds() (map[string]wire.Feed, error) {
 	}
 	return all, nil
 }
-
-func names[T any](m map[string]T) string { return strings.Join(slices.Sorted(maps.Keys(m)), " ") }

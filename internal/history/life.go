@@ -133,7 +133,7 @@ func (w *World) restore() error {
 		}
 	}
 	o := lifecycle.RestoreOptions{From: b.dir, DataDir: a.dir, Reason: "history", Actor: "history", WithoutCards: w.chance(50), Earlier: b.used}
-	b.used++
+	b.used, a.cards = b.used+1, o.WithoutCards
 	made, err := lifecycle.Restore(context.WithoutCancel(w.ctx), o, lifecycle.RestoreDeps{
 		Clock: a.clock, Random: clock.Random(), FS: durable.FS{}, Software: "1.0.0",
 	}, nil)

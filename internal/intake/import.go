@@ -334,6 +334,9 @@ func (im *imports) nothing() error {
 	if len(im.v.others) > 0 {
 		return code.New(code.NothingForUs, "")
 	}
+	if im.v.refused != nil && len(im.res.Trust) == 1 && len(im.res.Cards)+len(im.v.fresh) == 0 {
+		return im.v.refused
+	}
 	if len(im.res.Cards)+len(im.res.Trust) > 0 || len(im.v.fresh) > 0 {
 		return nil
 	}

@@ -23,6 +23,9 @@ func (v *visit) changes() {
 			v.trust = append(v.trust, TrustChange{Peer: p.Name, What: "root", Sentence: fmt.Sprintf("What this medium says about the trust in %s was left alone: %s", p.Name, clean(err.Error()))})
 		case c == nil || code.Of(c.why) == code.CounterOld: // an old stick
 		default:
+			if c.why != nil && !c.foreign(v) && v.refused == nil {
+				v.refused = c.why
+			}
 			v.trust = append(v.trust, c.seen(v))
 		}
 	}

@@ -46,16 +46,17 @@ type VisitPeer struct {
 // visit is one medium looked through: bundles sorted by what they are to us.
 type visit struct {
 	*circle
-	medium *media.Medium
-	fsys   fs.FS
-	found  *verify.Medium
-	ours   []candidate // addressed to us, in order of creation
-	others []candidate
-	broken []candidate // err says why
-	trust  []TrustChange
-	cards  []newerCard     // of known peers, verified, not recorded yet
-	seen   map[string]bool // appliance ids of peers met on the medium
-	fresh  []string        // names on unknown cards
+	medium  *media.Medium
+	fsys    fs.FS
+	found   *verify.Medium
+	ours    []candidate // addressed to us, in order of creation
+	others  []candidate
+	broken  []candidate // err says why
+	trust   []TrustChange
+	cards   []newerCard     // of known peers, verified, not recorded yet
+	seen    map[string]bool // appliance ids of peers met on the medium
+	fresh   []string        // names on unknown cards
+	refused error           // why a trust root on the medium is none: the verdict where nothing else is on it
 }
 
 // candidate is one bundle directory.

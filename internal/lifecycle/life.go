@@ -51,6 +51,7 @@ func leap(s *marks.Set, past marks.Set, earlier int) {
 	for k, n := range past.Anchors {
 		s.Anchors[k] = max(s.Anchors[k], n)
 	}
+	s.Counters[marks.Floor] = max(s.Counters[marks.Floor], past.Counters[marks.Floor]+leapBy*int64(1+earlier))
 	for k, n := range past.Counters {
 		if marks.Own(k) {
 			n += leapBy * int64(1+earlier)

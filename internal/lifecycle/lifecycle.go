@@ -1,17 +1,18 @@
 // Package lifecycle is the room where a person steers what the appliance has: which generation a feed shows, what is kept
 // from retention, what time it is, and the copy of everything from which a lost appliance is made again.
 //
-// Data: no table of its own. A backup is a directory, written under NAME.partial and renamed when it was opened and checked:
+// Data: the table time-told, "last" → the last time that people set or confirmed. A backup is a directory, written under
+// NAME.partial and renamed when it was opened and checked:
 //
 //	backup.json                     what it is of, every file with size and digest; written last
-//	state.db marks.json             a hot copy of the state database; the marks of that moment
-//	instance.json config.yaml config.d/ keys/ pub/ quarantine/
+//	state.db marks                  a hot copy of the state database; the marks of that moment
+//	instance.json config.yaml config.d/ keys/ pub/
 //	layers/<feed>/…  cas/ab/<hex>   what kept generations name
 //
 // Order: a verb judges and changes the ledgers in one transaction together with its event; marks move after the commit. A
 // backup copies the state first and then what that copy names, so that it is whole whatever happens meanwhile. A restore
 // builds the data directory and writes instance.json last of all: a crash before leaves nothing that serves, and it is run
-// again. See restore.go for what makes a restored appliance acceptable to those who saw more of it.
+// again. See life.go for what makes a restored appliance acceptable to those who saw more of it.
 package lifecycle
 
 import (
