@@ -112,6 +112,29 @@ func (m *Marks) ApplyAnchor(keyID string, counter int64, at time.Time, confirmed
 	return err
 }
 
+// Stated takes over a time that we stated ourselves in an anchor, made from a clock that was not suspect: an appliance that
+// tells others the time goes by it too, so that its own clock is found out when it leaves it. It never goes back, never
+// moves more than 400 days at once (code two-persons), and counts for no sum: no one else's word was taken.
+func (m *Marks) Stated(at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	jump := at.Sub(m.now())
+	if jump > farAhead {
+		return code.New(code.TrustTwoPersons, "our own anchor moves time by more than 400 days").Want(clock.Format(m.now()), clock.Format(at))
+	}
+	err := m.raise(func(s *Set) error {
+		if jump > 0 {
+			s.Trusted, s.Source = at, "anchor"
+		}
+		if at.After(s.AnchorTime) {
+			s.AnchorTime = at
+		}
+		return nil
+	})
+	m.anchored = true
+	return err
+}
+
 // SetTime takes the word of two persons for the time. It proves nothing and never goes back (code usage).
 func (m *Marks) SetTime(at time.Time) error {
 	m.mu.Lock()
