@@ -180,7 +180,7 @@ func (d *Daemon) rooms(roots [][]byte) {
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
 		Load: d.load, Intake: d.intake, Export: d.export, Care: d.care, Every: d.cfg.Every, Metrics: d.metrics, Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS,
 		Log: d.log, Self: applianceOf(d.in, d.cfg.DataDir, d.deps.Software), Roots: roots,
-		Store: store{d}, Tend: d.tend, Reasons: d.reasons, Ready: d.isReady, Go: d.goDo, Fatal: d.die,
+		Store: store{d}, Tend: d.tended, Reasons: d.reasons, Ready: d.isReady, Go: d.goDo, Fatal: d.die,
 	})
 }
 

@@ -47,7 +47,7 @@ func ReadInstance(dir string) (Instance, error) {
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return in, code.Wrap(code.Missing, errors.New("there is no appliance here"), "open data directory").In(dir, "").
-			Do("Make one with sallyport init --data-dir DIR --name NAME --tenant TENANT, or name the right place with --data-dir.")
+			Do("Name the right place with --data-dir. A lost one comes back with sallyport restore --from BACKUP --data-dir DIR; a new one is made with sallyport init --data-dir DIR --name NAME --tenant TENANT.")
 	}
 	if err != nil {
 		return in, fmt.Errorf("open data directory: %w", err)
@@ -115,7 +115,7 @@ func foreign(dir string) (names []string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "keys", "pub", "quarantine", "waiting", "shelf", "backups", "ballast", "tls", "run", "setup-code"}
+	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "loads", "keys", "pub", "quarantine", "waiting", "shelf", "backups", "ballast", "tls", "run", "setup-code"}
 	for _, e := range entries {
 		if !slices.Contains(known, e.Name()) && !strings.HasPrefix(e.Name(), ".tmp-") && e.Name() != "lost+found" {
 			names = append(names, e.Name())

@@ -75,11 +75,16 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 // recover drops what a crash left and takes unfinished runs up again. The same functions do it after a clean stop.
 // A full disk is no reason not to start: the ballast is given back first, and what cannot be written now is written later.
 func (d *Daemon) recover(ctx context.Context) error {
-	d.tend()
+	if err := d.tend(); err != nil {
+		return err
+	}
 	if err := tidy(d.cfg.DataDir); err != nil {
 		return err
 	}
 	if err := d.bearable(d.intake.Recover(ctx)); err != nil {
+		return err
+	}
+	if err := d.bearable(d.care.Recover()); err != nil {
 		return err
 	}
 	if err := d.bearable(d.marks.Tick()); err != nil {
@@ -131,7 +136,7 @@ func (d *Daemon) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			d.tend()
+			d.tended()
 			if err := d.marks.Tick(); err != nil {
 				d.log.Error("marks not raised", "err", err.Error())
 				if code.Has(err, code.FsyncFailed) {
@@ -156,6 +161,9 @@ func (d *Daemon) listen() ([]net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	if err := d.admit(); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), l.Close(), os.Remove(d.Socket()))
+	}
 	all := []net.Listener{l}
 	if d.cfg.ListenHTTP == "" {
 		return all, nil
@@ -170,7 +178,7 @@ func (d *Daemon) listen() ([]net.Listener, error) {
 }
 
 // listenUnix replaces a socket that nobody serves any more: the lock says that we are alone. Its folder is 0700 or the
-// packager's; the socket itself is 0660.
+// packager's; the socket itself is 0660. Who else may come is admit's.
 func listenUnix(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

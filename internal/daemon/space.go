@@ -133,16 +133,27 @@ func (b *ballast) makePiece(name string, size int64) (err error) {
 	return nil
 }
 
-// tend looks after the disk: before each action, once a minute, and first of all when the daemon starts.
-func (d *Daemon) tend() {
+// tend looks after the disk: before each action, once a minute, and first of all when the daemon starts. Its one error is a
+// failed sync: what was to be written is not known any more, of the ballast or of anything else in the data directory.
+func (d *Daemon) tend() error {
 	did, err := d.ballast.tend()
 	switch {
+	case code.Has(err, code.FsyncFailed):
+		return err
 	case err != nil:
 		d.log.Warn("ballast", "err", err.Error())
 	case did == "given":
 		d.log.Warn("the disk is full: the ballast was given back, so that pruning goes on")
 	case did == "made":
 		d.log.Info("ballast made")
+	}
+	return nil
+}
+
+// tended tends, and ends the daemon when a sync failed.
+func (d *Daemon) tended() {
+	if err := d.tend(); err != nil {
+		d.die(err)
 	}
 }
 

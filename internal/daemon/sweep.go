@@ -201,8 +201,7 @@ func (d *Daemon) prune(ctx context.Context, p pruning, actor string) (blobs int,
 	d.deps.FS.Point("prune.layers")
 	n, swept, err := d.sweep(ctx, 0)
 	d.forget()
-	d.tend()
-	return n, bytes + swept, errors.Join(append(errs, err)...)
+	return n, bytes + swept, errors.Join(append(errs, err, d.tend())...)
 }
 
 // sweeping sweeps a minute after the start and then once a day.

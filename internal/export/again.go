@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/job"
 	"sallyport/internal/media"
 	"sallyport/internal/state"
@@ -84,22 +86,41 @@ func (w *work) again(m *media.Medium, volumes []int64) (media.Copied, error) {
 	return copied, err
 }
 
-// Missing lists, of a bundle on the shelf, the volumes that are not whole in a folder of a medium, by their size; all of them
-// when it has no label, for a copy that was never finished. ok is false when the folder is not there.
-func (r *Room) Missing(run job.Run, fsys fs.FS, dir string) (volumes []int64, ok bool, err error) {
+// Missing lists, of a bundle on the shelf, the volumes that are not whole in a folder of a medium: every byte is read, because
+// damage has the right size; all of them when label or sheets are not, as in a copy that was never finished. ok is false when
+// the folder is not there.
+func (r *Room) Missing(ctx context.Context, run job.Run, fsys fs.FS, dir string) (volumes []int64, ok bool, err error) {
 	if st, err := fs.Stat(fsys, dir); err != nil || !st.IsDir() {
 		return nil, false, nil
 	}
-	_, label, err := shelved(filepath.Join(r.Shelf(), run.Shelf), run.Name)
+	b, label, err := shelved(filepath.Join(r.Shelf(), run.Shelf), run.Name)
 	if err != nil {
 		return nil, false, err
 	}
-	_, unlabelled := fs.Stat(fsys, path.Join(dir, bundle.LabelName(run.Name)))
-	for _, v := range label.Volumes {
-		st, err := fs.Stat(fsys, path.Join(dir, v.Name))
-		if unlabelled != nil || err != nil || st.Size() != v.Bytes {
+	n := len(label.Volumes) // they come first, label and sheets behind them
+	papers := !slices.ContainsFunc(b.Files[n:], func(f media.File) bool { return !stands(ctx, fsys, path.Join(dir, f.Name), f) })
+	for i, v := range label.Volumes {
+		if !papers || !stands(ctx, fsys, path.Join(dir, v.Name), b.Files[i]) {
 			volumes = append(volumes, v.N)
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, false, code.Wrap(code.Interrupted, err, "look at %s", run.Name)
+	}
 	return volumes, true, nil
+}
+
+// stands tells whether a file is on a medium as it is on the shelf. One that cannot be read is not.
+func stands(ctx context.Context, fsys fs.FS, name string, want media.File) bool {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() != want.Bytes {
+		return false
+	}
+	r := digest.NewReader(f)
+	_, err = io.Copy(io.Discard, struct{ io.Reader }{patient{ctx, r}})
+	return err == nil && r.Sum() == want.Digest
 }

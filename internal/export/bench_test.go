@@ -3,6 +3,7 @@ package export_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"sallyport/internal/export"
+	"sallyport/internal/sample"
 )
 
 // BenchmarkBuild builds a sealed full mirror on the shelf: SALLYPORT_BENCH_RECORDS advisories, 20,000 unless set. Beside
@@ -63,4 +65,30 @@ func anonymous() int64 {
 	}
 	n, _ := strconv.ParseInt(string(fields[0]), 10, 64)
 	return n
+}
+
+// BenchmarkDelta builds a sealed delta of one advisory in a hundred out of SALLYPORT_BENCH_RECORDS, 20,000 unless set.
+func BenchmarkDelta(b *testing.B) {
+	n := 20_000
+	if s := os.Getenv("SALLYPORT_BENCH_RECORDS"); s != "" {
+		n, _ = strconv.Atoi(s)
+	}
+	h := newHub(b, 40)
+	for week := range 2 {
+		var z bytes.Buffer
+		must(b, sample.Zip(&z, 7, sample.Week{To: n, Changed: func(i int) bool { return week > 0 && i%100 == 50 }}))
+		path := filepath.Join(b.TempDir(), "all.zip")
+		must(b, os.WriteFile(path, z.Bytes(), 0o600))
+		h.load("osv-go", path)
+	}
+	must(b, h.room.Start(b.Context()))
+	began := spent()
+	b.ResetTimer()
+	for range b.N {
+		if _, err := h.delta(export.Request{For: "site", Base: "1"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric((spent()-began).Seconds()/float64(b.N), "cpu-s/op")
 }

@@ -18,7 +18,7 @@ type Proposal struct {
 	Ref        ident.FeedRef
 	Local      bool // origin is this appliance
 	Generation Generation
-	Uses       []string // layer files among its own that a kept generation must still name: it was built upon them
+	Uses       []string // layer files of the generation it was built upon: a kept one must still name them, with the blobs that it shares
 }
 
 // Plan is a checked set of proposals, applied all or none. The zero Plan is refused.

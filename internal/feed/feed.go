@@ -63,6 +63,7 @@ type Generation struct {
 	FeedIndex   int              `json:"feedIndex,omitempty"` // the same
 	LoadedBy    string           `json:"loadedBy,omitempty"`
 	LoadRecord  digest.Digest    `json:"loadRecord,omitzero"` // CAS: names, sizes and digests of the source files
+	Members     digest.Digest    `json:"members,omitzero"`    // the file of D/loads that tells what the members of its dumps became
 	GeneratedAt string           `json:"generatedAt,omitempty"`
 	AnchorTime  string           `json:"anchorTime,omitempty"`
 	AcceptedAt  string           `json:"acceptedAt"`

@@ -101,6 +101,9 @@ func (im *imports) apply(pr *prepared, grants []approval.Grant) error {
 	}
 	im.FS.Point("import.committed")
 	acc, err := im.transact(pr, proposals, grants)
+	if isCode(err, code.Conflict, code.PlanChanged) {
+		im.uninstall(pr)
+	}
 	if err != nil {
 		return err
 	}
@@ -160,13 +163,15 @@ func (im *imports) proposal(pr *prepared, o *offer, live map[string]bool) (feed.
 		g.AnchorTime = a.AnchorTime
 	}
 	p := feed.Proposal{Ref: o.ref}
-	for _, l := range o.made.pieces() {
-		if !slices.Contains(o.own, l) {
+	if o.from != nil { // its layers name the shards and documents of what has not changed
+		for _, l := range o.from.pieces() {
 			if !l.named {
 				return p, code.New(code.Bug, "the bundle that makes the base comes later in the plan")
 			}
 			p.Uses = append(p.Uses, l.layer.File)
 		}
+	}
+	for _, l := range o.made.pieces() {
 		if err := l.install(im.Layers, live); err != nil {
 			return p, err
 		}
@@ -199,6 +204,9 @@ func (im *imports) transact(pr *prepared, proposals []feed.Proposal, grants []ap
 		if err != nil {
 			return err
 		}
+		if err := pr.asPlanned(out.Changes); err != nil {
+			return err
+		}
 		acc.outcome, acc.decision = out, Held
 		for _, c := range out.Changes {
 			if c.Decision == feed.Activated {
@@ -208,6 +216,34 @@ func (im *imports) transact(pr *prepared, proposals []feed.Proposal, grants []ap
 		return im.book(tx, pr, &acc, counter, grants, key)
 	})
 	return acc, err
+}
+
+// asPlanned demands that nothing is activated but what the plan says, over what the plan says: a feed may have been unpinned
+// since. That one is held which was to be activated, because a person went back meanwhile, is no reason to stop.
+func (pr *prepared) asPlanned(changes []feed.Change) error {
+	for _, c := range changes {
+		for i := range pr.offers {
+			o := &pr.offers[i]
+			if o.ref == c.Ref && c.Decision == feed.Activated && (o.plan.Decision != Activated || c.Before != o.active) {
+				return code.New(code.PlanChanged, "feed %s was steered while the plan was made", c.Ref.Name).In(pr.plan.Name, "feed "+c.Ref.Name).
+					Want(fmt.Sprint(o.plan.Decision, " over ", o.active), fmt.Sprint(c.Decision, " over ", c.Before))
+			}
+		}
+	}
+	return nil
+}
+
+// uninstall removes the layers of a bundle whose transaction did not take place.
+func (im *imports) uninstall(pr *prepared) {
+	var list []feed.Layer
+	for i := range pr.offers {
+		for _, p := range pr.offers[i].own {
+			if p.named {
+				list = append(list, p.layer)
+			}
+		}
+	}
+	im.removeLayers(list)
 }
 
 // use checks the approval again and marks it used; the first bundle of a plan does it for all.

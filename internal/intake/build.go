@@ -216,29 +216,39 @@ func (pr *prepared) eachLine(at string, fn func([]byte) error) error {
 
 var errStop = errors.New("stop")
 
-// compare counts what the new generation adds, changes, removes and leaves against the active one.
+// compare counts what the new generation adds, changes, removes and leaves against the active one. One that is damaged here is
+// no obstacle: what needs nothing of it is the way out.
 func (im *imports) compare(o *offer) error {
 	if o.current == nil {
 		o.plan.Added = o.state.Records
 		return nil
 	}
-	old, closeOld, err := o.current.open(im.Layers)
-	if err != nil {
-		return err
+	d, err := im.difference(o)
+	if code.Of(err) == code.StoreCorrupt { // what was made was read whole a moment ago
+		im.Log.Error("what is active cannot be read: newer data takes its place uncounted", "feed", o.state.Feed, "err", err)
+		o.uncounted, o.plan.Added = true, o.state.Records
+		return nil
 	}
-	defer closeOld()
-	now, closeNow, err := o.made.open(im.Layers)
-	if err != nil {
-		return err
-	}
-	defer closeNow()
-	d, err := layer.Compare(old, now)
 	if err != nil {
 		return err
 	}
 	o.plan.Added, o.plan.Changed, o.plan.Removed = d.Added, d.Changed, d.Removed
 	o.plan.Unchanged = o.state.Records - d.Added - d.Changed
 	return nil
+}
+
+func (im *imports) difference(o *offer) (d layer.Difference, err error) {
+	old, closeOld, err := o.current.open(im.Layers)
+	if err != nil {
+		return d, err
+	}
+	defer closeOld()
+	now, closeNow, err := o.made.open(im.Layers)
+	if err != nil {
+		return d, err
+	}
+	defer closeNow()
+	return layer.Compare(old, now)
 }
 
 // view opens a held generation.

@@ -1,10 +1,12 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"sallyport/internal/attest"
@@ -14,6 +16,7 @@ import (
 	"sallyport/internal/digest"
 	"sallyport/internal/ident"
 	"sallyport/internal/layer"
+	"sallyport/internal/root"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
 	"sallyport/internal/verify"
@@ -38,6 +41,10 @@ type Healing struct {
 // goes through the gate in full; what it gives is known by its digest, so an old bundle is as good as a new one: dates are
 // judged by its own anchor, marks are not asked and nothing is activated. A damaged base layer is built again from the
 // index of the full bundle it came from, and is installed only when it has the state root it had.
+//
+// Dates and keys of today do not matter for that: where the newest trust root no longer has the signer, the versions of it that
+// were accepted here before are asked, the newest first. Of a bundle that only they vouch for, bodies are taken whose digests
+// are known here, and no layer. Our own bundles are as good as others, where they can be opened here.
 //
 // Order: all of a bundle is verified and staged, the blobs are committed, the layers renamed into place, one event says so.
 // A crash before that event leaves things healed that nobody wrote down.
@@ -77,10 +84,65 @@ func (r *Room) Heal(ctx context.Context, at string, ill Ill, actor string, progr
 	return all, nil
 }
 
-// healFrom is Heal for one bundle.
-func (r *Room) healFrom(ctx context.Context, v *visit, dir string, ill Ill, actor string, progress Progress) (h Healing, err error) {
-	o := v.gate()
-	o.Now = time.Time{}
+// healFrom is Heal for one bundle: with the trust of today, else with that of before.
+func (r *Room) healFrom(ctx context.Context, v *visit, dir string, ill Ill, actor string, progress Progress) (Healing, error) {
+	o := v.labels()
+	o.Now, o.SheetsMayLack = time.Time{}, true
+	h, err := r.healWith(ctx, v, dir, healing{o, ill, actor, progress, false})
+	if !outgrown(err) {
+		return h, err
+	}
+	for _, t := range v.before() {
+		o.Trust.Roots = []*root.Trusted{t}
+		if older, oerr := r.healWith(ctx, v, dir, healing{o, ill, actor, progress, true}); !outgrown(oerr) {
+			return older, oerr
+		}
+	}
+	if v.forOthers(dir, err) {
+		l := v.peek(dir)
+		h.Name, h.From, err = l.Name, l.Appliance.Name, code.New(code.NotForUs, "").In(dir, "")
+	}
+	return h, err
+}
+
+// healing is one try at a bundle. past tells that its trust is not that of today.
+type healing struct {
+	o        verify.Options
+	ill      Ill
+	actor    string
+	progress Progress
+	past     bool
+}
+
+// outgrown tells an error that an earlier version of the trust root may not have, one in which the signer still stood.
+func outgrown(err error) bool {
+	switch code.Of(err) {
+	case code.KeyRevoked, code.KeyRole, code.KeyScope, code.SignerUnknown, code.RootUnknown, code.KeyExpired, code.RootExpired, code.Threshold:
+		return true
+	}
+	return false
+}
+
+// before lists the earlier versions of all trust roots that were accepted here, ours too, the newest first.
+func (c *circle) before() (list []*root.Trusted) {
+	chains := [][][]byte{c.ownRoots}
+	for _, p := range c.peers {
+		chains = append(chains, p.Roots)
+	}
+	for _, envelopes := range chains {
+		for n := len(envelopes) - 1; n > 0; n-- {
+			if t, err := chain(envelopes[:n]); err == nil {
+				list = append(list, t)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *root.Trusted) int { return cmp.Compare(b.Version(), a.Version()) })
+	return list
+}
+
+// healWith is healFrom under one trust.
+func (r *Room) healWith(ctx context.Context, v *visit, dir string, q healing) (h Healing, err error) {
+	o := q.o
 	h.Name = dir
 	p, err := verify.CheckLabel(ctx, v.fsys, dir, o)
 	if err != nil {
@@ -88,16 +150,21 @@ func (r *Room) healFrom(ctx context.Context, v *visit, dir string, ill Ill, acto
 	}
 	l := p.Label()
 	h.Name, h.From = l.Name, l.Appliance.Name
-	if !v.forUs(p) {
+	switch made := p.Root() != nil && p.Root().ID() == v.own.ID() && l.Appliance.ID == v.selfID; {
+	case made && l.Sealed.Mode != bundle.SealNone && !p.ForUs(v.ids, v.selfID):
+		return h, code.New(code.NotForUs, "made here, and encrypted for others: it cannot be opened here").In(dir, "")
+	case made:
+		o.Audience = ""
+	case !v.forUs(p):
 		return h, code.New(code.NotForUs, "").In(dir, "")
 	}
-	s := &healer{room: r, circle: v.circle, ill: ill, staged: map[string]blob{}, give: map[digest.Digest]int64{}}
+	s := &healer{room: r, circle: v.circle, past: q.past, ill: q.ill, staged: map[string]blob{}, give: map[digest.Digest]int64{}}
 	defer s.drop()
 	if s.stage, err = r.CAS.Stage(); err != nil {
 		return h, err
 	}
 	o.Sink = s
-	o.Progress = func(done, total int64) { progress("verify "+l.Name, done, total) }
+	o.Progress = func(done, total int64) { q.progress("verify "+l.Name, done, total) }
 	b, err := verify.Open(ctx, p, o)
 	if err != nil {
 		return h, err
@@ -108,13 +175,14 @@ func (r *Room) healFrom(ctx context.Context, v *visit, dir string, ill Ill, acto
 	if err := s.envelope(b.Envelope()); err != nil {
 		return h, err
 	}
-	return h, s.apply(ctx, b, &h, actor)
+	return h, s.apply(ctx, b, &h, q.actor)
 }
 
 // healer takes out of one bundle what is ill here. It is the gate's sink.
 type healer struct {
 	room    *Room
 	circle  *circle
+	past    bool // the signer counts no longer: bodies only
 	ill     Ill
 	stage   *cas.Stage
 	tenant  string                  // ours, that the bundle's feeds belong to
@@ -132,14 +200,17 @@ func (s *healer) Begin(b *verify.Bundle) error {
 		return err
 	}
 	m := b.Manifest()
-	p, err := s.circle.of(b.Root())
-	if err != nil {
-		return err
+	s.tenant, s.bases = m.Tenant, map[int]string{}
+	if b.Root() == nil || b.Root().ID() != s.circle.own.ID() {
+		p, err := s.circle.of(b.Root())
+		if err != nil {
+			return err
+		}
+		s.tenant = p.Tenant
 	}
-	s.tenant, s.bases = p.Tenant, map[int]string{}
 	for i, f := range m.Feeds {
 		file := layer.FileName(s.meta(f))
-		if m.Delta == nil && s.ill.Layers[file] {
+		if m.Delta == nil && !s.past && s.ill.Layers[file] {
 			s.bases[i] = file
 		}
 	}
@@ -152,6 +223,7 @@ func (s *healer) Begin(b *verify.Bundle) error {
 	if s.release != nil {
 		s.release()
 	}
+	var err error
 	s.release, err = s.room.CAS.Reserve(need + need/layerShare)
 	if err != nil {
 		return fmt.Errorf("reserve space to heal from %s: %w", m.ExportID, err)
@@ -250,7 +322,7 @@ func (s *healer) apply(ctx context.Context, b *verify.Bundle, h *Healing, actor 
 		_, err := s.room.Timeline.Append(tx, timeline.Event{
 			Type: "bundle.import.accepted", Tenant: s.tenant, Actor: actor, Subject: "bundle/" + h.Name, Attrs: map[string]string{
 				"bundleId": b.ID().String(), "signer": b.Signer().ID(), "healed.blobs": fmt.Sprint(len(h.Blobs)), "healed.layers": fmt.Sprint(len(h.Layers)),
-				"healed.bytes": fmt.Sprint(h.Bytes),
+				"healed.bytes": fmt.Sprint(h.Bytes), "signer.past": fmt.Sprint(s.past),
 			},
 		})
 		return err

@@ -83,7 +83,7 @@ func (im *imports) home(c candidate) error {
 	}
 	pr.plan.DataTime, pr.plan.Signer = pr.bundle.Manifest().GeneratedAt, pr.bundle.Signer().Words()
 	if im.q.PlanOnly {
-		im.res.Outcomes = append(im.res.Outcomes, Outcome{Plan: pr.plan, Dir: pr.dir, Decision: Planned, Sentence: homeSentence(pr.peer.Name, papers)})
+		im.res.Outcomes = append(im.res.Outcomes, Outcome{Plan: pr.plan, Dir: pr.dir, Decision: Planned, Sentence: homeSentence(pr.peer.Name, papers, papers)})
 		return nil
 	}
 	return im.arrive(pr, papers)
@@ -204,7 +204,7 @@ func (im *imports) arrive(pr *prepared, papers []homePaper) error {
 	if code.Has(err, code.FsyncFailed) {
 		return err
 	}
-	im.res.Outcomes = append(im.res.Outcomes, Outcome{Plan: pr.plan, Dir: pr.dir, Decision: Applied, Sentence: homeSentence(pr.peer.Name, news)})
+	im.res.Outcomes = append(im.res.Outcomes, Outcome{Plan: pr.plan, Dir: pr.dir, Decision: Applied, Sentence: homeSentence(pr.peer.Name, news, papers)})
 	im.FS.Point("import.done")
 	return stands(string(Applied), err)
 }

@@ -61,11 +61,17 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 		return Result{}, err
 	}
 	defer v.medium.Close()
+	if err := v.keepOnly(q.only); err != nil {
+		return Result{}, err
+	}
 	im := &imports{Room: r, ctx: ctx, q: q, v: v, now: v.time, progress: progress, pending: map[ident.FeedRef]*offer{}}
 	defer im.drop()
 	err = im.run()
 	if lerr := im.leave(); err == nil {
 		err = lerr
+	}
+	if cerr := im.letGo(); err == nil {
+		err = cerr
 	}
 	if err != nil {
 		return im.res, stopped(ctx, err)
@@ -76,6 +82,11 @@ func (r *Room) Import(ctx context.Context, q Request, progress Progress) (Result
 func (im *imports) run() error {
 	im.v.papers()
 	im.res.Trust = im.v.trust
+	if !im.q.PlanOnly {
+		if err := im.noNumberTwice(im.v.own.ID(), im.v.published); err != nil {
+			return err
+		}
+	}
 	for _, c := range im.v.others {
 		im.skip(c)
 	}
@@ -112,7 +123,7 @@ func (im *imports) run() error {
 func (im *imports) newCards() error {
 	refused := slices.ContainsFunc(im.res.Outcomes, func(o Outcome) bool { return o.Decision == Refused })
 	waiting := slices.ContainsFunc(im.ready, func(pr *prepared) bool { return !pr.done })
-	if refused || waiting || im.q.PlanOnly {
+	if refused || waiting || im.q.PlanOnly || im.q.only != nil {
 		return nil
 	}
 	for _, n := range im.v.cards {
@@ -160,7 +171,8 @@ func (im *imports) enter(c candidate) error {
 func (im *imports) unless(c candidate, pr *prepared, err error) error {
 	switch {
 	case err == nil || im.ctx.Err() != nil:
-	case isCode(err, code.VolumeMissing, code.VolumeDamaged, code.MediumRead, code.MediumGone) && !c.again && !c.parked():
+	case isCode(err, code.VolumeMissing, code.VolumeDamaged, code.MediumRead, code.MediumGone) && c.again == 0 && !c.parked(),
+		code.Of(err) == code.VolumeDamaged && c.again == 1 && c.row != nil && !c.parked(): // one that stood here was not read then
 		return im.wait(c, err)
 	case code.Of(err) == code.BaseMissing:
 		im.late = append(im.late, belated{c, len(im.ready)})
@@ -317,7 +329,7 @@ func (im *imports) outcomes() {
 	}
 }
 
-// unlisted adds the files beside each bundle that its label does not name.
+// unlisted adds the files beside each bundle that its label does not name, and the sheets that it names and are missing.
 func (im *imports) unlisted() {
 	for _, c := range im.v.ours {
 		for i := range im.res.Outcomes {
@@ -325,6 +337,7 @@ func (im *imports) unlisted() {
 				for _, name := range c.packing.Unlisted() {
 					o.Unlisted = append(o.Unlisted, clean(name))
 				}
+				o.Lacking = c.packing.Lacking()
 			}
 		}
 	}

@@ -32,14 +32,15 @@ package intake
 
 // Request asks for an import of what is on a medium for this appliance.
 type Request struct {
-	Path     string // the stick's root, its sallyport folder, a bundle directory, or any directory above one
-	Approve  string // digest of the plan that was approved, "" when none was
-	Yes      bool   // approve whatever the plan says
-	PlanOnly bool   // never apply, whatever Yes and Approve say
-	Actor    string // who asks, for the timeline and the approval: "uid:0", a name
-	Role     string // of the actor; "" is operator
-	Lone     bool   // the actor cannot be told from whoever proposed the plan: never the second person
-	own      bool   // Path is a quarantine entry
+	Path     string  // the stick's root, its sallyport folder, a bundle directory, or any directory above one
+	Approve  string  // digest of the plan that was approved, "" when none was
+	Yes      bool    // approve whatever the plan says
+	PlanOnly bool    // never apply, whatever Yes and Approve say
+	Actor    string  // who asks, for the timeline and the approval: "uid:0", a name
+	Role     string  // of the actor; "" is operator
+	Lone     bool    // the actor cannot be told from whoever proposed the plan: never the second person
+	own      bool    // Path is a quarantine entry
+	only     *sought // of a release: nothing else on the medium is taken in, nor is what waits here
 }
 
 // Progress hears how far a long step has come; it may be nil. Total is 0 while it is not known.
@@ -124,6 +125,7 @@ type Outcome struct {
 	Receipt    string     `json:"receipt,omitempty"`    // R-nnnn
 	Spoken     string     `json:"spoken,omitempty"`     // six words to read over the telephone, where no receipt may leave
 	Unlisted   []string   `json:"unlisted,omitempty"`   // files beside the volumes that are not part of this bundle; foreign
+	Lacking    []string   `json:"lacking,omitempty"`    // signed sheets that are missing: a note, nothing here depends on them
 	Volumes    []Volume   `json:"volumes,omitempty"`    // of one that waits: every volume that is not here
 	Err        error      `json:"-"`
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -45,17 +46,21 @@ func readCard(fsys fs.FS, file string) (*bundle.Card, []byte, error) {
 }
 
 // readPaper reads a small file; at most maxPaper bytes are read.
-func readPaper(fsys fs.FS, file string) ([]byte, error) {
-	st, err := fs.Stat(fsys, file)
+func readPaper(fsys fs.FS, file string) ([]byte, error) { return readSmall(fsys, file, maxPaper) }
+
+// readSmall reads a file of at most limit bytes, whatever the medium says of its size.
+func readSmall(fsys fs.FS, file string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", file, err)
 	}
-	if st.Size() > maxPaper {
-		return nil, code.New(code.EnvelopeBad, "too large").In(file, "").Want(fmt.Sprint("at most ", maxPaper, " bytes"), st.Size())
-	}
-	b, err := fs.ReadFile(fsys, file)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", file, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, code.New(code.EnvelopeBad, "too large").In(file, "").Want(fmt.Sprint("at most ", limit, " bytes"), "more")
 	}
 	return b, nil
 }

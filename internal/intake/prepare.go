@@ -44,6 +44,8 @@ type offer struct {
 	made  *stack   // what the feed becomes; nil while it is not built
 	own   []*piece // the layers that were built for it; made may have others too
 	plan  FeedPlan
+
+	uncounted bool // what is active cannot be read: nobody knows how many records would go
 }
 
 // drop removes the layers that were built and have no lasting name.
@@ -66,8 +68,10 @@ func (o *offer) fresh() bool {
 	return o.verdict == feed.New || o.verdict == feed.FastForward || o.verdict == feed.NewEpoch
 }
 
-// shrinks tells whether more than a fifth of the feed would go.
-func (o *offer) shrinks() bool { return o.current != nil && o.plan.Removed*5 > o.current.records }
+// shrinks tells whether more than a fifth of the feed would go, or may.
+func (o *offer) shrinks() bool {
+	return o.uncounted || o.current != nil && o.plan.Removed*5 > o.current.records
+}
 
 func (o *offer) point() feed.Point {
 	return feed.Point{Epoch: o.state.Epoch, Generation: o.state.Generation}
@@ -153,6 +157,9 @@ func (im *imports) judge(pr *prepared, ref ident.FeedRef, f bundle.FeedState) (o
 	o = offer{ref: ref, state: f, index: len(pr.offers), before: im.pending[ref]}
 	if o.before != nil {
 		err := o.after()
+		if err == nil {
+			err = im.marked(pr, &o)
+		}
 		if o.verdict == feed.SiteAhead && im.holds(&o) {
 			o.verdict, err = feed.AlreadyHeld, nil
 		}
@@ -296,6 +303,8 @@ func (im *imports) describe(pr *prepared) {
 		switch {
 		case o.verdict == feed.FastForward:
 			pr.plan.NeedsApproval = fmt.Sprintf("generation %d of %s is more than %d above the highest accepted here: two people must say yes", o.state.Generation, o.state.Feed, feed.MaxJump)
+		case o.uncounted:
+			pr.plan.NeedsApproval = fmt.Sprintf("what is active of %s is damaged here, so what would be removed cannot be counted", o.state.Feed)
 		case o.shrinks():
 			pr.plan.NeedsApproval = fmt.Sprintf("%d of %d records of %s would be removed", o.plan.Removed, o.current.records, o.state.Feed)
 		}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"sallyport/internal/attest"
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
 	"sallyport/internal/feed"
@@ -27,8 +26,23 @@ const evidenceDir = "bundle"
 // maxShown bounds what is shown of a file in an entry.
 const maxShown = 64 << 10
 
-// Files are the names of what an entry keeps, and its verification log. Both are made here; what they quote is cleaned.
+// stillKept tells whether the folder of an entry is here. No backup carries it: after a restore the entry is all there is.
+// Code evidence-lost.
+func (r *Room) stillKept(row QuarantineRow) error {
+	_, err := os.Lstat(filepath.Join(r.quarantineDir(), row.Dir))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return code.New(code.EvidenceLost, "the files of %s are not here: no backup carries what was refused", row.Number).In(row.Number, "").
+		Do(fmt.Sprintf("Its reason was %s. When nobody needs the entry: sallyport quarantine remove %s --reason …", row.Code, row.Number))
+}
+
+// Files are the names of what an entry keeps, and its verification log. Both are made here; what they quote is cleaned. Code
+// evidence-lost.
 func (r *Room) Files(row QuarantineRow) (names []string, log string, err error) {
+	if err := r.stillKept(row); err != nil {
+		return nil, "", err
+	}
 	dir := filepath.Join(r.quarantineDir(), row.Dir)
 	err = filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
@@ -104,52 +118,6 @@ func (r *Room) discard(ctx context.Context, row QuarantineRow, actor string, att
 		r.Log.Warn("folder of a quarantine entry was not removed", "quarantine", row.Number, "err", err)
 	}
 	return nil
-}
-
-// Release verifies again what was refused, by today's trust, marks and time, and takes it in like any other bundle: from the
-// medium in q.Path, else from the entry itself where it keeps the whole bundle. The entry goes when its bundle was taken in,
-// parked or is known here; else it stays. Codes not-found, usage, and those of Import.
-func (r *Room) Release(ctx context.Context, number string, q Request, progress Progress) (Result, error) {
-	row, err := r.FindQuarantine(ctx, number)
-	if err != nil {
-		return Result{}, err
-	}
-	dir := filepath.Join(r.quarantineDir(), row.Dir)
-	label, err := labelOfFile(filepath.Join(dir, "label.json"))
-	if err != nil {
-		return Result{}, fmt.Errorf("quarantine %s: %w", row.Number, err)
-	}
-	if q.Path == "" {
-		q.Path, q.own = filepath.Join(dir, evidenceDir), true
-		if _, err := os.Stat(q.Path); errors.Is(err, fs.ErrNotExist) {
-			return Result{}, code.New(code.BadUsage, "the entry keeps the label and the log, not the bundle").In(row.Number, "").
-				Do("Put the stick in and say where it is: sallyport quarantine release " + row.Number + " --medium PATH.")
-		}
-	}
-	res, err := r.Import(ctx, q, progress)
-	for _, o := range res.Outcomes {
-		if o.Plan.LabelID != label.String() || !slices.Contains([]Decision{Activated, Held, AlreadyActive, AlreadyHeld, Applied, Parked}, o.Decision) {
-			continue
-		}
-		if derr := r.discard(ctx, row, q.Actor, map[string]string{"released": string(o.Decision)}); derr != nil {
-			return res, derr
-		}
-		return res, err
-	}
-	return res, err
-}
-
-// labelOfFile reads the label id of a label file that was kept: what it claims, which is all that is compared.
-func labelOfFile(file string) (digest.Digest, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return digest.Digest{}, err
-	}
-	claim, err := attest.Inspect(b)
-	if err != nil {
-		return digest.Digest{}, nil // damaged when it came: no bundle is it
-	}
-	return digest.Of(claim.Payload), nil
 }
 
 // forked collects both sides of a fork: the manifest that was refused, and the one that was accepted here. What cannot be

@@ -29,6 +29,23 @@ func (im *imports) acceptedBefore(tx *state.Tx, pr *prepared, o *offer) error {
 	return err
 }
 
+// marked judges an offer behind another one of this import by the marks file too: where the ledger is behind it, the one before
+// may have come in below the mark, and what comes after it must have been accepted before as well.
+func (im *imports) marked(pr *prepared, o *offer) error {
+	m, ok := im.Marks.Feed(o.ref.Key())
+	if !ok || !o.fresh() {
+		return nil
+	}
+	p := marks.Pair{Epoch: o.state.Epoch, Generation: o.state.Generation, Bundle: pr.label.BundleID}
+	switch mark := (feed.Point{Epoch: m.Epoch, Generation: m.Generation}); {
+	case o.point() == mark && o.state.StateRoot != m.Root:
+		o.verdict = feed.Forked
+	case o.point().Less(mark) && !im.Marks.Accepted(o.ref.Key(), p):
+		o.verdict = feed.SiteAhead
+	}
+	return o.refusal()
+}
+
 // pairsOf adds what a feed holds to the pairs: a crash may have come between its transaction and the marks.
 func pairsOf(tx *state.Tx, f feed.Feed, set *marks.Set) error {
 	if f.Local {

@@ -25,6 +25,8 @@ type circle struct {
 	floor  map[string]int64 // counters of the marks file: a restored backup forgets its own
 	marked map[string]int64 // root versions of the marks file, by root id
 	selfID string
+
+	ownRoots [][]byte // envelopes of all versions of own
 }
 
 // circle reads peers, roots, keys and the time of one operation.
@@ -50,7 +52,7 @@ func (r *Room) circle() (*circle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read peers: %w", err)
 	}
-	if c.own, _, err = r.own(); err != nil {
+	if c.own, c.ownRoots, err = r.own(); err != nil {
 		return nil, err
 	}
 	if c.ids, err = r.Keys.Identities(); err != nil {
@@ -95,17 +97,21 @@ func chain(envelopes [][]byte) (*root.Trusted, error) {
 func (c *circle) gate() verify.Options {
 	o := verify.Options{Identities: c.ids, Dare: c.dare, Now: c.time.Trusted, Audience: c.selfID}
 	for _, t := range c.roots {
-		if t.Version() >= c.marked[t.ID().String()] {
+		if !c.forgets(t) {
 			o.Trust.Roots = append(o.Trust.Roots, t)
 		}
 	}
 	return o
 }
 
+// forgets tells whether a newer version of this root was accepted here before: a restored backup knows an older one.
+func (c *circle) forgets(t *root.Trusted) bool { return t.Version() < c.marked[t.ID().String()] }
+
 // labels are the options for labels: our own are recognised too, so that a hub knows its own bundles on a stick.
 func (c *circle) labels() verify.Options {
 	o := c.gate()
 	o.Trust.Roots = append(o.Trust.Roots, c.own)
+	o.SheetsMayLack = true
 	return o
 }
 
@@ -136,9 +142,10 @@ func (c *circle) byID(id string) (peer.Peer, bool) {
 	return peer.Peer{}, false
 }
 
-// issued is the time written on what we sign: the wall clock, unless it cannot be right.
+// issued is the time written on what we sign: the wall clock, unless it cannot be right. Where nobody ever told the time, a clock
+// far ahead is all there is: the program may be that old.
 func issued(t marks.Reading) time.Time {
-	if t.Suspect {
+	if t.Suspect && (t.Trusted.After(t.Wall) || t.Source != "build") {
 		return t.Trusted
 	}
 	return t.Wall

@@ -281,7 +281,8 @@ type timeReset struct {
 var timeResets = state.Table[timeReset]{Name: "intake.time"}
 
 // resetTime notes, in the transaction of a change whose root raises its time epoch, where time goes on from: what this machine's
-// clock reads, but no earlier than the newest card of the peer was signed. Two people saw both.
+// clock reads, but no earlier than the newest card of the peer was signed, and no later than it was before: this is the way back,
+// and a clock moves nothing forward.
 func (r *Room) resetTime(tx *state.Tx, c *trustChange, now marks.Reading) (t timeReset, err error) {
 	if c.to.Document().TimeEpoch <= c.from.Document().TimeEpoch {
 		return t, nil
@@ -289,6 +290,9 @@ func (r *Room) resetTime(tx *state.Tx, c *trustChange, now marks.Reading) (t tim
 	at := now.Wall
 	if card, _, ok := parseCard(c.peer.Card); ok && issuedAt(card).After(at) {
 		at = issuedAt(card)
+	}
+	if at.After(now.Trusted) {
+		at = now.Trusted
 	}
 	t = timeReset{Epoch: r.Marks.Get().TimeEpoch + 1, At: clock.Format(at)}
 	return t, timeResets.Put(tx, "last", t)
@@ -320,6 +324,11 @@ func (r *Room) recoverTrust(context.Context) error {
 	if err != nil {
 		return err
 	}
+	own, _, err := r.own()
+	if err != nil {
+		return err
+	}
+	raise = append(raise, trustMarks{rootID: own.ID(), version: own.Version()}) // a restore signs one
 	for _, m := range raise {
 		if err := r.raiseTrust(m, timeReset{}); err != nil {
 			return err

@@ -24,7 +24,7 @@ type newCard struct {
 
 // changedCard finds the newest card of a peer on the medium, and tells whether it changes keys or recipient. It is judged under
 // the root it would count under, t. Nil when there is none, or it is the one that is known. Codes counter, root-unknown,
-// card-key, key-role, key-revoked and those of verify.Document.
+// root-rollback, card-key, key-role, key-revoked and those of verify.Document.
 func (v *visit) changedCard(p peer.Peer, held, t *root.Trusted) (*newCard, error) {
 	var newest *newCard
 	for _, file := range v.found.Cards {
@@ -42,6 +42,10 @@ func (v *visit) changedCard(p peer.Peer, held, t *root.Trusted) (*newCard, error
 	if newest.card.RootID != p.RootID {
 		return nil, code.New(code.RootUnknown, "%s", trustChanged(p.Name)).In(newest.file, "rootId").Want(p.RootID.Hex(), newest.card.RootID.Hex()).
 			Do("Keep the stick and call " + p.Name + " on a number you already had.")
+	}
+	if v.forgets(t) {
+		return nil, code.New(code.RootRollback, "version %d of the root of %s was accepted here before, and what is left of it is version %d: it vouches for no card", v.marked[t.ID().String()], p.Name, t.Version()).
+			In(newest.file, "").Do("Bring a medium with the newest trust root of " + p.Name + ".")
 	}
 	if last := max(p.Counters["card"], v.floor[marks.CounterKey("card", p.ID)]); newest.card.Counter <= last {
 		return nil, code.New(code.CounterOld, "a card of %s that is older than the one known here, with other keys", p.Name).

@@ -79,6 +79,9 @@ func (r *Room) ProposeKeys(ctx context.Context, q KeyRequest) (KeyPlan, error) {
 		return KeyPlan{}, err
 	}
 	defer r.release()
+	if err := r.recoverKeys(); err != nil { // one that was made is finished before another is thought of
+		return KeyPlan{}, err
+	}
 	now := r.Marks.Now()
 	own, _, err := r.own()
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/code"
 	"sallyport/internal/durable"
 	"sallyport/internal/forge"
+	"sallyport/internal/marks"
 	"sallyport/internal/root"
 	"sallyport/internal/seal"
 	"sallyport/internal/state"
@@ -238,12 +239,17 @@ func TestForgottenOwnVersion(t *testing.T) {
 	own, _, err := s.own()
 	s.must(err)
 	s.must(os.Remove(s.Keys.RootPath(own.ID(), 2)))
-	if _, err := s.ProposeKeys(context.Background(), rotate("appliance")); code.Of(err) != code.RootRollback {
-		t.Errorf("%v", err)
+	if p, err := s.ProposeKeys(context.Background(), rotate("appliance")); err != nil || p.To != 3 {
+		t.Errorf("what the state remembers is written again first: %+v %v", p, err)
 	}
+	s.must(os.Remove(s.Keys.RootPath(own.ID(), 2)))
 	s.reopen()
 	if s.version() != 2 {
 		t.Error("the version that was committed is not written again at start")
+	}
+	s.must(s.Marks.Raise(func(m *marks.Set) error { m.Roots[own.ID().String()] = 3; return nil }))
+	if _, err := s.ProposeKeys(context.Background(), rotate("age")); code.Of(err) != code.RootRollback {
+		t.Errorf("version 3 was given out and is forgotten: %v", err)
 	}
 }
 

@@ -28,6 +28,9 @@ func (r *Room) ApplyKeys(ctx context.Context, q KeyRequest) (KeyPlan, error) {
 		return KeyPlan{}, err
 	}
 	defer r.release()
+	if err := r.recoverKeys(); err != nil { // one that was made is finished before another is
+		return KeyPlan{}, err
+	}
 	var c ownChange
 	err = r.State.View(func(tx *state.Tx) error {
 		var ok bool
@@ -167,7 +170,19 @@ func (r *Room) settle(c ownChange) error {
 	return err
 }
 
-// recoverKeys finishes the changes that were made before a crash. For each key the newest counts: those before it were finished
+// Settle finishes the changes of our own keys that were made and met a full disk, as the next start would; a backup comes after
+// it. While an import or another change of trust is under way it does nothing.
+func (r *Room) Settle() error {
+	select {
+	case <-r.one:
+		defer r.release()
+		return r.recoverKeys()
+	default:
+		return nil
+	}
+}
+
+// recoverKeys finishes the changes that were made before a crash, or before the disk was full. For each key the newest counts: those before it were finished
 // when that one was proposed.
 func (r *Room) recoverKeys() error {
 	var made []ownChange

@@ -16,6 +16,7 @@ func (v *visit) changes() {
 		v.trust = append(v.trust, TrustChange{What: "root", Sentence: "The trust roots on this medium were left alone: " + clean(err.Error())})
 		return
 	}
+	v.ourselves(sheets)
 	for _, p := range v.byName() {
 		c, err := v.change(p, sheets)
 		switch {

@@ -50,7 +50,7 @@ func trustChanges(name string, a, b root.Document) (list []string) {
 		}
 	}
 	if a.TimeEpoch != b.TimeEpoch {
-		say("time epoch: %d → %d: an anchor was wrong, and the trusted time here is set again, back if need be", a.TimeEpoch, b.TimeEpoch)
+		say("time epoch: %d → %d: an anchor was wrong: the trusted time here goes back to what this machine's clock reads, or to when the newest card was signed if that is later, so look at the clock first", a.TimeEpoch, b.TimeEpoch)
 	}
 	return list
 }

@@ -57,6 +57,8 @@ type visit struct {
 	seen    map[string]bool // appliance ids of peers met on the medium
 	fresh   []string        // names on unknown cards
 	refused error           // why a trust root on the medium is none: the verdict where nothing else is on it
+
+	published int64 // newest version of our own root that the medium proves and this disk does not know
 }
 
 // candidate is one bundle directory.
@@ -67,7 +69,7 @@ type candidate struct {
 	fsys    fs.FS             // where dir is, when that is not the medium
 	sources []*verify.Packing // its directories on the medium, where it was joined from several places
 	row     *WaitingRow       // what waits here under its label id
-	again   bool              // its volumes were gone through one by one already
+	again   int               // how often its volumes were gone through one by one already
 }
 
 // look opens a medium and sorts what lies on it. Labels are checked; nothing behind them is read.
@@ -238,9 +240,9 @@ func (v *visit) papers() {
 }
 
 // cardOf judges the card of a known peer: one that is only newer is noted, one that changes keys or root is a change of trust
-// and not judged here.
+// and not judged here, and one under a root that a restore put back is not believed.
 func (v *visit) cardOf(p peer.Peer, c *bundle.Card, envelope []byte) {
-	if c.RootID != p.RootID || c.Recipient != p.Recipient || !sameKeys(c, p) {
+	if c.RootID != p.RootID || c.Recipient != p.Recipient || !sameKeys(c, p) || v.forgets(v.roots[p.RootID]) {
 		return
 	}
 	_, err := verify.Document(envelope, v.only(v.roots[p.RootID]))

@@ -161,7 +161,7 @@ func (r *Room) shareOf(parked int64, name string) error {
 		return fmt.Errorf("space for what waits: %w", err)
 	}
 	if most := info.Total / parkedShare; parked > most {
-		return code.New(code.WaitingFull, "what waits for a base would take more than a tenth of the disk").In(name, "").
+		return code.New(code.WaitingFull, "bundles that are kept whole would take more than a tenth of the disk").In(name, "").
 			Want(fmt.Sprint("at most ", most, " bytes"), fmt.Sprint(parked, " bytes"))
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +71,7 @@ func (im *imports) takeUp(row WaitingRow) (candidate, bool, error) {
 			return candidate{}, false, nil
 		}
 	}
-	c, err := im.candidateOf(row, "waiting/"+row.Label)
+	c, err := im.candidateOf(row, waitingHere+row.Label)
 	if err != nil {
 		im.Log.Warn("a bundle that waits here cannot be read", "bundle", row.Name, "err", err)
 		return c, false, nil
@@ -342,13 +343,40 @@ func (im *imports) parkedOutcome(c candidate, row WaitingRow) {
 }
 
 // evidence moves the files of a refused bundle that waited here into its quarantine entry. When that fails they are removed
-// with the folder.
+// with the folder, and so are they when whole bundles in quarantine would take more of the disk, per tenant, than what waits may.
 func (im *imports) evidence(label string, q QuarantineRow) {
 	to := filepath.Join(im.quarantineDir(), q.Dir, evidenceDir)
 	if _, err := os.Lstat(to); err == nil {
 		return // kept before
 	}
+	if err := im.shareOf(evidenceBytes(filepath.Join(im.quarantineDir(), q.Tenant))+treeBytes(im.folder(label)), q.Bundle); err != nil {
+		im.Log.Warn("a refused bundle that waited here is not kept as evidence", "quarantine", q.Number, "err", err)
+		return
+	}
 	if err := im.FS.Rename(im.folder(label), to); err != nil {
 		im.Log.Warn("a refused bundle that waited here was not kept as evidence", "quarantine", q.Number, "err", err)
 	}
+}
+
+// evidenceBytes is what whole bundles in the quarantine of a tenant take.
+func evidenceBytes(dir string) (n int64) {
+	list, _ := os.ReadDir(dir) // none: none is kept
+	for _, e := range list {
+		n += treeBytes(filepath.Join(dir, e.Name(), evidenceDir))
+	}
+	return n
+}
+
+// treeBytes is the size of all files below a directory of ours; what is not there takes nothing.
+func treeBytes(dir string) (n int64) {
+	filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			n += info.Size()
+		}
+		return nil
+	})
+	return n
 }

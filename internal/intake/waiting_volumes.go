@@ -2,6 +2,7 @@ package intake
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -42,7 +43,7 @@ func (im *imports) candidates() (list []candidate, err error) {
 		list = append(list, c)
 	}
 	for _, row := range im.rows {
-		if _, there := dirs[labelID(row)]; there || row.Why == WaitsForVolumes && len(row.Wanted) > 0 {
+		if _, there := dirs[labelID(row)]; there || im.q.only != nil || row.Why == WaitsForVolumes && len(row.Wanted) > 0 {
 			continue
 		}
 		c, ok, err := im.takeUp(row)
@@ -168,7 +169,7 @@ func (im *imports) wait(c candidate, why error) error {
 	good := len(slices.DeleteFunc(slices.Clone(states), func(s verify.VolumeState) bool { return s.Err != nil }))
 	switch {
 	case bad == nil && im.q.PlanOnly: // it could be read this time
-		c.again = true
+		c.again++
 		return im.enter(c)
 	case bad == nil:
 		return im.resume(c)
@@ -181,9 +182,23 @@ func (im *imports) wait(c candidate, why error) error {
 			o.Volumes = append(o.Volumes, Volume{N: s.Volume.N, Code: string(code.Of(s.Err)), Reason: clean(inShort(s.Err)), At: s.At})
 		}
 	}
+	if !im.q.PlanOnly {
+		o.Next = bringNext(o)
+		o.Err = withNext(bad, o.Next)
+	}
 	o.Sentence = waitSentence(o, len(states), im.q.PlanOnly)
 	im.res.Outcomes = append(im.res.Outcomes, o)
 	return nil
+}
+
+// withNext is an error with another next step.
+func withNext(err error, next string) error {
+	var e *code.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	other := *e
+	return other.Do(next)
 }
 
 // resume goes on with a bundle whose volumes are all here now.
@@ -193,7 +208,7 @@ func (im *imports) resume(c candidate) error {
 	if err != nil {
 		return err
 	}
-	next.again, next.sources = true, c.sources
+	next.again, next.sources = c.again+1, c.sources
 	if next.err != nil {
 		return im.settle(c, nil, next.err)
 	}
@@ -252,15 +267,23 @@ func (im *imports) hearing(l *bundle.Label) func(done, total int64) {
 	return func(done, total int64) { im.progress("verify "+l.Name, done, total) }
 }
 
-// lacking is how many bytes may come in.
+// lacking is how many bytes may come in: of volumes that are not here, and are on the medium. What a label says of others takes
+// no room, however large.
 func (im *imports) lacking(c candidate) (n int64) {
 	for _, v := range c.packing.Label().Volumes {
-		if !im.stands(c.packing.ID().Hex(), v) {
+		there := slices.ContainsFunc(c.sources, func(p *verify.Packing) bool {
+			_, ok := p.File(v.Name)
+			return ok
+		})
+		if there && !im.stands(c.packing.ID().Hex(), v) {
 			n += v.Bytes
 		}
 	}
 	return n
 }
+
+// maxBeside bounds a label or sheet that is kept: the gate has seen a smaller one there, but the medium may say something else now.
+const maxBeside = 2 << 20
 
 // beginFolder makes the folder with label and sheets, as they lie on the medium.
 func (im *imports) beginFolder(c candidate, label string) error {
@@ -277,7 +300,7 @@ func (im *imports) beginFolder(c candidate, label string) error {
 			if !ok {
 				continue
 			}
-			b, err := fs.ReadFile(im.v.fsys, at)
+			b, err := readSmall(im.v.fsys, at, maxBeside)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,9 @@ import (
 	"sallyport/internal/units"
 )
 
+// waitingHere begins the place of a bundle that was taken up from where it waited, not from the medium.
+const waitingHere = "waiting/"
+
 // sinkOf is a sink that never gets an entry.
 type sinkOf struct{ *glancing }
 
@@ -43,7 +46,16 @@ func waitSentence(o Outcome, all int, looked bool) string {
 		return strings.Join(append(parts, units.Plural(int64(good), "volume is", "volumes are")+" good and can be imported now."), " ")
 	}
 	which := volumesOf(o.Volumes, "")
+	if good == 0 {
+		return strings.Join(append(parts, fmt.Sprintf("Bring %s, on any stick.", which)), " ")
+	}
 	return strings.Join(append(parts, fmt.Sprintf("%s good and kept here; bring %s, on any stick.", units.Plural(int64(good), "volume is", "volumes are"), which)), " ")
+}
+
+// bringNext is the next step of a bundle whose good volumes are kept here.
+func bringNext(o Outcome) string {
+	which := volumesOf(o.Volumes, "")
+	return fmt.Sprintf("Bring %s on any stick, or ask for them: sallyport exchange MEDIUM writes that to a stick for headquarters.", which)
 }
 
 // volumesOf is "volume 3" or "volumes 2, 4 and 5": those with a code, "" for all of them.

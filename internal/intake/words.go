@@ -66,19 +66,47 @@ func doneSentence(p BundlePlan, acc accepted) string {
 	return hasAlready(acc.receipt.At, acc.receipt.Number)
 }
 
-func homeSentence(name string, papers []homePaper) string {
-	var receipts, inventories int
+// homeSentence says what is new of the papers that came, and what the newest inventory asks for.
+func homeSentence(name string, news, all []homePaper) string {
+	count := func(list []homePaper) (receipts, inventories int) {
+		for _, p := range list {
+			if p.receipt != nil {
+				receipts++
+			} else {
+				inventories++
+			}
+		}
+		return receipts, inventories
+	}
+	receipts, inventories := count(news)
+	came, _ := count(all)
+	said := plural(receipts, "receipt", "receipts")
+	if known := came - receipts; known > 0 {
+		said += fmt.Sprintf(" (%d known here already)", known)
+	}
+	s := fmt.Sprintf("Taken in from %s: %s, %s.", name, said, plural(inventories, "inventory", "inventories"))
+	if len(news) == 0 {
+		s = fmt.Sprintf("Everything %s sent is known here already.", name)
+	}
+	if n := asked(all); n > 0 {
+		s += fmt.Sprintf(" It asks for %s again: sallyport exchange writes them.", plural(n, "volume", "volumes"))
+	}
+	return s
+}
+
+// asked is how many volumes the newest inventory asks for.
+func asked(papers []homePaper) (n int) {
+	var newest int64
 	for _, p := range papers {
-		if p.receipt != nil {
-			receipts++
-		} else {
-			inventories++
+		if p.inventory == nil || p.inventory.Counter < newest {
+			continue
+		}
+		newest, n = p.inventory.Counter, 0
+		for _, w := range p.inventory.Wanted {
+			n += len(w.Volumes)
 		}
 	}
-	if len(papers) == 0 {
-		return fmt.Sprintf("Everything %s sent is known here already.", name)
-	}
-	return fmt.Sprintf("Taken in from %s: %s, %s.", name, plural(receipts, "receipt", "receipts"), plural(inventories, "inventory", "inventories"))
+	return n
 }
 
 func plural(n int, one, many string) string {
@@ -127,7 +155,7 @@ func (im *imports) refusedSentence(c candidate, pr *prepared, o *Outcome, why er
 	case code.Rollback:
 		here, there := "", ""
 		if pr != nil && pr.bundle == nil {
-			here, there = day(pr.since), day(pr.plan.CreatedAt)
+			here, there = apart(pr, why)
 		}
 		return fmt.Sprintf("You have newer data%s than this stick%s. Nothing to do.", inBrackets(here), inBrackets(there))
 	case code.NotForUs:
@@ -138,6 +166,24 @@ func (im *imports) refusedSentence(c candidate, pr *prepared, o *Outcome, why er
 		return upper(inShort(why)) + ". " + o.Next
 	}
 	return fmt.Sprintf("Refused, nothing was changed. (%s.)%s", upper(inShort(why)), kept)
+}
+
+// apart says of what is here and of what came how new they are: days, times where the days are equal, generations where the
+// clocks do not say it.
+func apart(pr *prepared, why error) (here, there string) {
+	var e *code.Error
+	a, aerr := time.Parse(time.RFC3339, pr.since)
+	b, berr := time.Parse(time.RFC3339, pr.plan.CreatedAt)
+	switch {
+	case aerr == nil && berr == nil && a.After(b):
+		if here, there = day(pr.since), day(pr.plan.CreatedAt); here == there {
+			here, there = a.Format("2 Jan 2006 15:04:05"), b.Format("2 Jan 2006 15:04:05")
+		}
+		return here, there
+	case errors.As(why, &e) && strings.HasPrefix(e.Expected, "above generation "):
+		return strings.TrimPrefix(e.Expected, "above "), e.Got
+	}
+	return "", ""
 }
 
 // inShort is the reason of a refusal as a person wants it first: what is wrong and where, without paths and digests.
@@ -206,13 +252,18 @@ func (im *imports) sentence() string {
 	case len(im.res.Outcomes) == 1 && n[Planned] == 0:
 		return im.res.Outcomes[0].Sentence
 	case n[Planned] > 0:
+		here := 0
+		for _, o := range im.res.Outcomes {
+			if o.Decision == Planned && strings.HasPrefix(o.Dir, waitingHere) {
+				here++
+			}
+		}
 		var added, changed, removed int64
 		for _, b := range im.res.Plan.Bundles {
 			a, c, r := b.counts()
 			added, changed, removed = added+a, changed+c, removed+r
 		}
-		return fmt.Sprintf("This stick has %s for this site: %s, %s. Already verified. Review and import.",
-			plural(n[Planned], "bundle", "bundles"), changes(added, changed, removed), units.Size(im.res.Plan.Bytes))
+		return fmt.Sprintf("%s: %s, %s. Already verified. Review and import.", whereFrom(n[Planned]-here, here), changes(added, changed, removed), units.Size(im.res.Plan.Bytes))
 	}
 	if o := im.nothingBut(); o != nil {
 		return o.Sentence
@@ -226,13 +277,34 @@ func (im *imports) sentence() string {
 	if len(doing) == 1 {
 		return doing[0].Sentence
 	}
+	late := 0
+	for _, o := range doing {
+		if o.Decision == Refused && o.Code == string(code.Rollback) {
+			late++
+		}
+	}
+	n[Refused] -= late
 	var parts []string
 	for _, d := range []Decision{Activated, Held, Applied, Parked, Waits, AlreadyActive, AlreadyHeld, Refused, Skipped} {
 		if n[d] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[d], d))
 		}
+		if d == Refused && late > 0 {
+			parts = append(parts, fmt.Sprintf("%d older than what is here", late))
+		}
 	}
 	return strings.Join(parts, ", ") + "."
+}
+
+// whereFrom says how many of the bundles of a plan are on the stick, and how many waited here for what it brings.
+func whereFrom(stick, here int) string {
+	switch {
+	case here == 0:
+		return fmt.Sprintf("This stick has %s for this site", plural(stick, "bundle", "bundles"))
+	case stick == 0:
+		return plural(here, "bundle that waited here can come in", "bundles that waited here can come in")
+	}
+	return fmt.Sprintf("This stick has %s for this site, %s", plural(stick, "bundle", "bundles"), plural(here, "more waited here", "more waited here"))
 }
 
 // nothingBut is the newest of the bundles that this site has already, when there is nothing else for it on the stick but older

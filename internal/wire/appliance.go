@@ -46,11 +46,12 @@ type Status struct {
 	Events  int64    `json:"events"` // in the timeline
 
 	Waiting []Waiting `json:"waiting,omitempty"` // bundles that could not be taken in yet
+	Needs   []Reason  `json:"needs,omitempty"`   // what waits for people and is no fault; level note
 }
 
 // Reason says why something is not well, and what to do.
 type Reason struct {
-	Level string `json:"level"` // warning, critical
+	Level string `json:"level"` // note, warning, critical
 	What  string `json:"what"`
 	Next  string `json:"next,omitempty"`
 }

@@ -171,6 +171,7 @@ type Outcome struct {
 	Receipt    string     `json:"receipt,omitempty"`
 	Spoken     string     `json:"spoken,omitempty"`
 	Unlisted   []string   `json:"unlisted,omitempty"` // files beside the volumes that nobody signed
+	Lacking    []string   `json:"lacking,omitempty"`  // signed sheets that are missing: a note
 	Volumes    []Volume   `json:"volumes,omitempty"`  // of one that waits: those that are not here
 }
 

@@ -37,6 +37,8 @@ type Loaded struct {
 	StateRoot  string            `json:"stateRoot"`
 	Records    int64             `json:"records"`
 	Unchanged  bool              `json:"unchanged,omitempty"`
+	Mended     int64             `json:"mended,omitempty"` // damaged or missing blobs of the feed that were written again
+	Ill        int64             `json:"ill,omitempty"`    // that still are damaged or missing
 	Counts     Counts            `json:"counts"`
 	Kinds      map[string]Counts `json:"kinds"`
 	Rejects    []Reject          `json:"rejects,omitempty"`

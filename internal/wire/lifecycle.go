@@ -34,6 +34,7 @@ type Restored struct {
 	Feeds     []RestoredFeed `json:"feeds,omitempty"`
 	Peers     []string       `json:"peers,omitempty"` // of which something must be read before the first export
 	MarksKept bool           `json:"marksKept,omitempty"`
+	Newer     int            `json:"newerRoots,omitempty"` // versions of our own trust root that a medium brought back
 	Next      []string       `json:"next,omitempty"`
 }
 

@@ -56,6 +56,9 @@ func (a *API) statusShow(ctx context.Context, _ *web.Call) (any, error) {
 	if out.Waiting, err = a.waitingHere(""); err != nil {
 		return nil, err
 	}
+	if out.Needs, err = a.needs(ctx); err != nil {
+		return nil, err
+	}
 	out.Health, out.Reasons = a.Health()
 	out.Ready = a.Ready() && out.Health != "Unhealthy"
 	return out, ctx.Err()

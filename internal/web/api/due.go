@@ -47,8 +47,9 @@ func (v *visit) due(ctx context.Context) ([]wire.Due, error) {
 	v.fsys = m.FS()
 	names := v.q.For
 	receipts := map[string]intake.VisitPeer{}
+	v.met = map[string]bool{}
 	for _, p := range met.Peers {
-		receipts[p.Name] = p
+		receipts[p.Name], v.met[p.Name] = p, true
 		if len(v.q.For) == 0 {
 			names = append(names, p.Name)
 		}
@@ -74,9 +75,10 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 	d := wire.Due{Peer: name, Receipts: met.Receipts}
 	var why []string
 	var lacks []export.Standing
-	err := v.State.View(func(tx *state.Tx) error {
-		p, err := peer.Get(tx, name)
-		if err != nil {
+	var runs []job.Run
+	var p peer.Peer
+	err := v.State.View(func(tx *state.Tx) (err error) {
+		if p, err = peer.Get(tx, name); err != nil {
 			return err
 		}
 		if err := v.hub(tx, &d, p, met, there); err != nil {
@@ -85,9 +87,12 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 		if v.wanted[name], err = v.asked(tx, p); err != nil {
 			return err
 		}
-		lacks, err = v.lacking(tx, p, there)
+		lacks, runs, err = v.lacking(tx, p)
 		return err
 	})
+	if err == nil {
+		lacks, err = v.missing(ctx, p, runs, lacks, there)
+	}
 	if err != nil {
 		return d, err
 	}
@@ -114,9 +119,10 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 	return d, nil
 }
 
-// hub tells whether receipts and inventory are owed.
+// hub tells whether receipts and inventory are owed: also when something was refused, came late or waits, because the
+// inventory says from where to go on.
 func (v *visit) hub(tx *state.Tx, d *wire.Due, p peer.Peer, met intake.VisitPeer, there map[string]bool) error {
-	if !met.Hub || met.Receipts+met.Wanted == 0 && !slices.Contains(v.q.For, p.Name) {
+	if !met.Hub || met.Receipts+met.Wanted == 0 && v.later == nil && !slices.Contains(v.q.For, p.Name) {
 		return nil
 	}
 	home, err := v.home(tx, p, there)
@@ -158,34 +164,39 @@ func (v *visit) asked(tx *state.Tx, p peer.Peer) (list []ask, err error) {
 	return list, nil
 }
 
-// lacking is where the peer stands with every feed that it lacks and this medium does not bring it. A peer that is ahead
-// of us lacks nothing: that is said, and nothing is built for it.
-func (v *visit) lacking(tx *state.Tx, p peer.Peer, there map[string]bool) (list []export.Standing, err error) {
+// lacking is where the peer stands with every feed that it lacks, and which runs wrote for it. A peer that is ahead of us
+// lacks nothing: that is said, and nothing is built for it.
+func (v *visit) lacking(tx *state.Tx, p peer.Peer) (list []export.Standing, runs []job.Run, err error) {
 	all, err := export.Standings(tx, p)
 	if err != nil {
-		return nil, err
-	}
-	runs, err := job.List(tx, p.Tenant, "", 0, func(r job.Run) bool {
-		return r.State.Final() && !r.BundleID.IsZero() && slices.Contains(r.Peers, p.Name)
-	})
-	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, s := range all {
 		if err := s.Ahead(tx, p.Name); err != nil {
 			e := wire.FromError(err)
 			v.notes = append(v.notes, fmt.Sprintf("Nothing of %s was written: %s. %s", s.Now.Ref.Name, e.Message, e.Next))
-			return nil, nil
+			return nil, nil, nil
 		}
 		for _, a := range v.wanted[p.Name] {
 			for _, f := range a.run.Feeds {
 				s.Expect(f)
 			}
 		}
-		if s.Current() {
-			continue
+		if !s.Current() {
+			list = append(list, s)
 		}
-		brought, err := v.brought(p, runs, s, there)
+	}
+	runs, err = job.List(tx, p.Tenant, "", 0, func(r job.Run) bool {
+		return r.State.Final() && !r.BundleID.IsZero() && slices.Contains(r.Peers, p.Name)
+	})
+	return list, runs, err
+}
+
+// missing are those that this medium does not bring. Bundles on it are read for that, outside of any transaction.
+func (v *visit) missing(ctx context.Context, p peer.Peer, runs []job.Run, lacks []export.Standing, there map[string]bool) (list []export.Standing, err error) {
+	read := map[string]onStick{}
+	for _, s := range lacks {
+		brought, err := v.brought(ctx, p, runs, s, there, read)
 		if err != nil {
 			return nil, err
 		}
@@ -196,9 +207,15 @@ func (v *visit) lacking(tx *state.Tx, p peer.Peer, there map[string]bool) (list 
 	return list, nil
 }
 
+// onStick is what was found out about one of our bundles on the medium.
+type onStick struct {
+	found bool
+	lost  []int64 // volumes
+}
+
 // brought tells whether a bundle on this medium brings the peer what it lacks. One whose copy was not finished, or of which
-// volumes are gone, does when they are written again.
-func (v *visit) brought(p peer.Peer, runs []job.Run, s export.Standing, there map[string]bool) (bool, error) {
+// volumes are gone or damaged, does when they are written again. read keeps what was found out.
+func (v *visit) brought(ctx context.Context, p peer.Peer, runs []job.Run, s export.Standing, there map[string]bool, read map[string]onStick) (bool, error) {
 	for _, r := range runs {
 		if !brings(r, s) {
 			continue
@@ -210,14 +227,20 @@ func (v *visit) brought(p peer.Peer, runs []job.Run, s export.Standing, there ma
 			}
 			continue
 		}
-		lost, found, err := v.Export.Missing(r, v.fsys, path.Join(media.Top, "bundles", dir))
+		b, known := read[r.ID]
+		if !known {
+			v.c.Progress(wire.Progress{Stage: "look", Subject: p.Name, Note: "reading " + r.Name + " on this medium"})
+			var err error
+			if b.lost, b.found, err = v.Export.Missing(ctx, r, v.fsys, path.Join(media.Top, "bundles", dir)); err != nil {
+				return false, err
+			}
+			read[r.ID] = b
+		}
 		switch {
-		case err != nil:
-			return false, err
-		case !found && !there[dir]:
+		case !b.found && !there[dir]:
 			continue
-		case len(lost) > 0 && !slices.ContainsFunc(v.wanted[p.Name], func(a ask) bool { return a.run.ID == r.ID }):
-			v.wanted[p.Name] = append(v.wanted[p.Name], ask{r, lost})
+		case len(b.lost) > 0 && !slices.ContainsFunc(v.wanted[p.Name], func(a ask) bool { return a.run.ID == r.ID }):
+			v.wanted[p.Name] = append(v.wanted[p.Name], ask{r, b.lost})
 		}
 		return true, nil
 	}

@@ -135,8 +135,10 @@ type visit struct {
 	empty   bool             // nothing of ours on the medium
 	carried []string         // hubs for whom the medium has already all that we would say
 	notes   []string         // what else must be said
-	later   error            // what came in and has to wait
+	later   error            // what was refused on the medium, came late, or has to wait: how the visit ends
+	settle  bool             // a refusal asks who somebody is: no mirror goes out before that is settled
 	wanted  map[string][]ask // by peer: what it asked for, or this medium lacks
+	met     map[string]bool  // peers that were met on it
 	fsys    fs.FS            // the medium, while it is judged what is due
 }
 
@@ -160,9 +162,12 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 	if v.out.Due, err = v.due(ctx); err != nil {
 		return v.out, err
 	}
+	if err := v.unmet(ctx); err != nil {
+		return v.out, err
+	}
 	if v.q.Plan || v.out.Waiting != "" {
-		v.out.Sentence = v.waiting()
-		return v.out, nil
+		v.out.Sentence = v.said(v.waiting())
+		return v.out, v.verdict()
 	}
 	blocked, err := readOnly(v.q.Path)
 	if err != nil {
@@ -173,39 +178,52 @@ func (v *visit) run(ctx context.Context) (out any, err error) {
 			v.out.Due[i].Owed = true
 		}
 		v.out.Sentence = "Safe to remove. This medium is read-only: nothing was written, and what is owed waits for one that can be written."
-		return v.out, nil
-	}
-	if err := v.write(ctx); err != nil {
-		return v.out, err
-	}
-	v.out.Sentence = sentence(v.out.Written)
-	if len(v.carried) > 0 {
-		v.out.Sentence += fmt.Sprintf(" What %s is owed is on this stick already.", strings.Join(v.carried, " and "))
-	}
-	for _, n := range v.notes {
-		v.out.Sentence += " " + n
-	}
-	if v.later != nil {
-		v.out.Sentence = v.out.In.Sentence + " " + v.out.Sentence
 		return v.out, v.later
 	}
-	if v.empty && len(v.out.Written) == 0 {
-		v.out.Sentence = "Nothing came in and nothing went out."
-		return v.out, code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
+	if err := v.write(ctx); err != nil {
+		if v.later == nil {
+			return v.out, err
+		}
+		v.notes = append(v.notes, "Not all that is owed was written: "+wire.FromError(err).Message+".")
+		v.out.Sentence = v.said("The stick was not finished.")
+		return v.out, v.later
 	}
-	return v.out, nil
+	v.out.Sentence = v.said(sentence(v.out.Written))
+	return v.out, v.verdict()
 }
 
-// in is the first half. Nothing for us is no error of a visit.
+// said adds to a last sentence what else must be said.
+func (v *visit) said(s string) string {
+	if len(v.carried) > 0 {
+		s += fmt.Sprintf(" What %s is owed is on this stick already.", strings.Join(v.carried, " and "))
+	}
+	return strings.Join(append([]string{s}, v.notes...), " ")
+}
+
+// verdict is how a visit ends when both halves went as they could.
+func (v *visit) verdict() error {
+	if v.later != nil {
+		return v.later
+	}
+	if !v.empty || len(v.out.Due)+len(v.out.Written) > 0 {
+		return nil
+	}
+	v.out.Sentence = strings.Join(append([]string{"Nothing came in and nothing went out."}, v.notes...), " ")
+	return code.New(code.MediumEmpty, "").In(v.q.Path, "").Do("Is this the right stick? Nothing on it was opened.")
+}
+
+// in is the first half. Nothing for us is no error of a visit, and what is refused, late or waiting ends it only after the
+// other half: that tells its sender.
 func (v *visit) in(ctx context.Context) error {
 	in, err := v.take(ctx, v.c, wire.ImportRequest{Path: v.q.Path, Approve: v.q.Approve, Yes: v.q.Yes, Plan: v.q.Plan})
 	v.out.In = in
 	v.empty = code.Of(err) == code.MediumEmpty
-	if err != nil && code.Of(err) != code.NothingForUs && code.Of(err) != code.MediumEmpty && !later(in) {
+	switch {
+	case err == nil || v.empty || code.Of(err) == code.NothingForUs:
+	case ofOutcomes(in, code.Of(err)):
+		v.later, v.settle = err, doubtful(in)
+	default:
 		return err
-	}
-	if later(in) {
-		v.later = err // what waits now is told to its hub on this very medium
 	}
 	if in != nil && !in.Applied && slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Decision == string(intake.Planned) }) {
 		v.out.Waiting = in.Plan.Digest
@@ -213,23 +231,24 @@ func (v *visit) in(ctx context.Context) error {
 	return nil
 }
 
-// later tells whether nothing was refused but old or half copied things, and something waits for volumes or for its base.
-func later(in *wire.Imported) bool {
-	if in == nil {
-		return false
-	}
-	waits := false
-	for _, o := range in.Outcomes {
+// ofOutcomes tells whether an error is what became of a bundle, not of this appliance.
+func ofOutcomes(in *wire.Imported, c code.Code) bool {
+	return in != nil && slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool {
 		switch intake.Decision(o.Decision) {
-		case intake.Waits, intake.Parked:
-			waits = true
-		case intake.Refused:
-			if o.Code != string(code.Rollback) && o.Code != string(code.LabelMissing) {
-				return false
-			}
+		case intake.Refused, intake.Waits, intake.Parked:
+			return o.Code == string(c)
 		}
-	}
-	return waits
+		return false
+	})
+}
+
+// doubtful tells whether a refusal says that somebody may not be who they were: an unknown or revoked key, another root, two
+// histories. Damage, age and missing volumes say no such thing.
+func doubtful(in *wire.Imported) bool {
+	return slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool {
+		c := code.Code(o.Code)
+		return o.Decision == string(intake.Refused) && (code.Lookup(c).Kind == code.Trust || c == code.Fork)
+	})
 }
 
 func (v *visit) waiting() string {
@@ -270,6 +289,10 @@ func (v *visit) writeFor(ctx context.Context, d wire.Due, p peer.Peer) error {
 			return err
 		}
 		v.out.Written = append(v.out.Written, w)
+	}
+	if v.settle && d.Site {
+		v.notes = append(v.notes, fmt.Sprintf("No mirror for %s was written: settle first what was refused.", p.Name))
+		return nil
 	}
 	for _, m := range []struct {
 		profile string

@@ -24,6 +24,9 @@ func (a *API) backupCreate(ctx context.Context, c *web.Call) (any, error) {
 	if !c.Actor.Admin {
 		return nil, code.New(code.Denied, "a backup holds the keys: it is for root and the daemon's user")
 	}
+	if err := a.Intake.Settle(); err != nil { // else its state would know of a root that is not in it
+		return nil, err
+	}
 	m, err := a.Care.Backup(ctx, person(c.Actor), filepath.Clean(q.To), func(step string, done, total int64) {
 		c.Progress(wire.Progress{Stage: "backup", Subject: step, Bytes: done, TotalBytes: total})
 	})

@@ -113,6 +113,8 @@ func (a *API) quarantineRelease(ctx context.Context, c *web.Call) (any, error) {
 	return &out, err
 }
 
+func isFork(row intake.QuarantineRow) bool { return row.Code == string(code.Fork) }
+
 // forks are reasons to look: two histories of one feed exist, until somebody removes the entry and says why.
 func (a *API) forks() (list []wire.Reason) {
 	rows, err := a.Intake.ListQuarantine(context.Background(), "")
@@ -120,7 +122,7 @@ func (a *API) forks() (list []wire.Reason) {
 		return []wire.Reason{{Level: "critical", What: "the quarantine cannot be read: " + err.Error()}}
 	}
 	for _, row := range rows {
-		if row.Code == string(code.Fork) {
+		if isFork(row) {
 			list = append(list, wire.Reason{
 				Level: "warning", What: fmt.Sprintf("%s: %s came with other contents than were accepted here under the same number: two histories exist", row.Number, row.Bundle),
 				Next: fmt.Sprintf("Call the sender. Both sides are kept: sallyport quarantine show %s. When it is settled: sallyport quarantine remove %s --reason …", row.Number, row.Number),
