@@ -187,4 +187,10 @@ func TestLoneIsNeverTheSecond(t *testing.T) {
 	if p, err := say(b, person); err != nil || !p.Enough() {
 		t.Errorf("root as the first: %+v %v", p, err)
 	}
+	if _, err := say(a, Grant{Person: "uid:1002"}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := say(a, root); err != nil || len(p.Grants) != 2 {
+		t.Errorf("root executes what two people agreed to: %+v %v", p, err)
+	}
 }

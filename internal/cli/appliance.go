@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -205,13 +206,13 @@ func (a *app) status(w io.Writer, s wire.Status) {
 		a.feeds(w, s.Feeds)
 	}
 	a.waitingFor(w, s.Waiting)
-	for _, r := range s.Reasons {
+	for _, r := range slices.Concat(s.Reasons, s.Needs) {
 		a.say("%s: %s", r.Level, clean(r.What))
 		if r.Next != "" {
-			a.say("  next: %s", clean(r.Next))
+			a.say("  next: %s", clean(a.again(r.Next)))
 		}
 	}
-	if len(s.Reasons)+len(s.Waiting) == 0 {
+	if len(s.Reasons)+len(s.Needs)+len(s.Waiting) == 0 {
 		a.say("Nothing needs you.")
 	}
 }
@@ -276,12 +277,19 @@ func (a *app) checkConfigCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		groups, err := daemon.Groups(cfg)
+		if err != nil {
+			return err
+		}
 		return a.show(cfg.Values(), func(w io.Writer) {
 			var rows [][]string
 			for _, v := range cfg.Values() {
 				rows = append(rows, []string{v.Name, v.Value, v.Source})
 			}
 			table(w, "SETTING VALUE SOURCE", rows)
+			if text := daemon.OneOwner(groups); text != "" {
+				a.say("socket.groups: %s", clean(text))
+			}
 		})
 	})
 }

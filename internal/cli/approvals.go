@@ -76,7 +76,7 @@ func (a *app) approval(action string, q wire.ApprovalRequest) error {
 		}
 		switch p.State {
 		case "waiting":
-			a.say("Another person types: %s", clean(a.again(p.Next)))
+			a.say("Another person types, signed in as themselves: %s", clean(a.elsewhere("approvals", "approve", p.Digest)))
 		case "ready":
 			a.say("Enough people have said yes. To go on: %s", clean(a.again(p.Next)))
 		}

@@ -207,6 +207,8 @@ func (a *app) client() (*client.Client, error) {
 		c = config.New(dir)
 		if s, ok := a.LookupEnv("SALLYPORT_SOCKET"); ok && s != "" {
 			c.Socket = s
+		} else if s, ok := a.LookupEnv(config.Variable("socket.path")); ok && s != "" {
+			c.Socket = s
 		}
 	}
 	return client.New(c.SocketPath()), nil
@@ -262,7 +264,22 @@ func (a *app) typed(args ...string) string {
 	if a.dataDir != "" {
 		words = append(words, "--data-dir", a.dataDir)
 	}
-	words = append(words, args...)
+	return line(append(words, args...))
+}
+
+// elsewhere is a command as somebody else must type it, in any folder: they may reach the socket and read nothing else of ours.
+// Paths among args are absolute.
+func (a *app) elsewhere(args ...string) string {
+	c, err := a.client()
+	if err != nil {
+		return a.typed(args...)
+	}
+	return line([]string{"SALLYPORT_SOCKET=" + c.Socket()}) + " " + line(append([]string{"sallyport"}, args...))
+}
+
+// line quotes words for a shell.
+func line(words []string) string {
+	words = slices.Clone(words)
 	for i, w := range words {
 		if strings.ContainsAny(w, " '\"$`\\*?&;|<>()") {
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"

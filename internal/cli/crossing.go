@@ -253,6 +253,9 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 		for _, name := range o.Unlisted {
 			a.say("  beside it, signed by nobody and left alone: %s", clean(name))
 		}
+		for _, name := range o.Lacking {
+			a.say("  %s was signed and is missing: a sheet for people, nothing depends on it", clean(name))
+		}
 		waits = waits || o.Decision == "planned"
 	}
 	for _, t := range in.Trust {

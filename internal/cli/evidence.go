@@ -58,6 +58,12 @@ func (a *app) loaded(w io.Writer, l *wire.Loaded) {
 	case l.StateRoot != "":
 		a.say("Generation %d is active: %s, state root %s.", l.Generation, units.Plural(l.Records, "record", "records"), l.StateRoot)
 	}
+	if l.Mended > 0 {
+		a.say("%s of it were damaged or missing and were written again.", units.Plural(l.Mended, "blob", "blobs"))
+	}
+	if l.Ill > 0 {
+		a.say("%s of it are still damaged or missing: these files do not have what was in them.", units.Plural(l.Ill, "blob", "blobs"))
+	}
 	if c.Rejected == 0 {
 		return
 	}

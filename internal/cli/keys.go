@@ -143,7 +143,7 @@ func (a *app) keyPlan(w io.Writer, p wire.KeyPlan) {
 		a.say("The root key is not on this machine: bring its file along.")
 	}
 	if len(p.People) < p.Need {
-		a.say("The second person types, signed in as themselves: %s", clean(a.typed(words...)))
+		a.say("The second person types, signed in as themselves: %s", clean(a.elsewhere(words...)))
 		return
 	}
 	a.say("To make it: %s", clean(a.typed(words...)))

@@ -58,6 +58,11 @@ func (a *app) restoreCmd() *cobra.Command {
 		if o.From, err = filepath.Abs(o.From); err != nil {
 			return err
 		}
+		if o.Roots != "" {
+			if o.Roots, err = filepath.Abs(o.Roots); err != nil {
+				return err
+			}
+		}
 		deps, err := a.deps()
 		if err != nil {
 			return err
@@ -77,6 +82,7 @@ func (a *app) restoreCmd() *cobra.Command {
 	f.BoolVar(&plan, "plan", false, "check the backup, say what would be made of it, and stop")
 	f.BoolVar(&o.WithoutCards, "without-cards", false, "export before a card or receipt of each peer was read; this stands in the timeline")
 	f.StringVar(&o.RootKey, "root-key", "", "file of the root key, where it was taken offline; read, not kept")
+	f.StringVar(&o.Roots, "roots", "", "a medium this appliance wrote to after the backup: versions of its trust root that the backup does not have come from there")
 	f.IntVar(&o.Earlier, "earlier", 0, "how often this appliance was restored from this backup, or from one of the same time, and lost again")
 	return c
 }
@@ -95,7 +101,7 @@ func (a *app) restore(o lifecycle.RestoreOptions, d lifecycle.RestoreDeps, plan 
 	x := r.Archive
 	out := wire.Restored{
 		From: r.From, DataDir: r.DataDir, Name: x.Name, ID: x.ID, Backup: x.CreatedAt, Bytes: x.Bytes, Planned: plan, Events: x.Head.Size,
-		Log: r.Log, Root: r.Root, Epoch: r.Epoch, Peers: r.Peers, MarksKept: r.KeptOld,
+		Log: r.Log, Root: r.Root, Epoch: r.Epoch, Peers: r.Peers, MarksKept: r.KeptOld, Newer: r.Newer,
 	}
 	for _, f := range r.Feeds {
 		out.Feeds = append(out.Feeds, wire.RestoredFeed{Name: f.Name, Before: f.Before, After: f.After})
@@ -113,7 +119,11 @@ func (a *app) restore(o lifecycle.RestoreOptions, d lifecycle.RestoreDeps, plan 
 
 func (a *app) afterRestore(r wire.Restored, plan bool) []string {
 	if plan {
-		return []string{"Nothing was written. To do it: " + a.typed("restore", "--from", r.From, "--reason", "WHY")}
+		next := []string{"Nothing was written. To do it: " + a.typed("restore", "--from", r.From, "--reason", "WHY")}
+		if r.Newer == 0 {
+			next = append(next, "Name the newest stick it wrote to with --roots MEDIUM: if its trust root was changed after the backup, that change is read from there and not made twice.")
+		}
+		return next
 	}
 	next := []string{
 		"Start it: sallyport serve --data-dir " + r.DataDir,
@@ -121,6 +131,12 @@ func (a *app) afterRestore(r wire.Restored, plan bool) []string {
 	}
 	if len(r.Peers) > 0 {
 		next = append(next, "Import a stick that came from each of "+strings.Join(r.Peers, ", ")+": before that nothing is exported to them.")
+	}
+	if r.Newer > 0 {
+		next = append(next, "Its trust root was changed after the backup, and keys that were exchanged then are lost: see sallyport keys list, and exchange what is revoked or ends soon.")
+	}
+	if !r.MarksKept && r.Newer == 0 {
+		next = append(next, "If its trust root was changed after the backup, do not start it: restore once more with --roots MEDIUM.")
 	}
 	if !r.MarksKept {
 		next = append(next, "If this backup, or one of the same time, was restored before and lost again, do not start it: restore once more with --earlier 1.")

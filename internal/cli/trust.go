@@ -82,7 +82,7 @@ func (a *app) trustPlanCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.show(res, func(w io.Writer) { a.trustPlans(w, res, "", args[0]) }); err != nil {
+		if err := a.show(res, func(w io.Writer) { a.trustPlans(w, res, "", q.Path) }); err != nil {
 			return err
 		}
 		return refusedPlan(res)
@@ -114,7 +114,7 @@ func (a *app) trustApplyCmd() *cobra.Command {
 		if res == nil {
 			return err
 		}
-		return a.join(res, func(w io.Writer) { a.trustPlans(w, *res, q.Approve, args[0]) }, a.whoNext(err, "trust", "apply", args[0], "--approve", q.Approve))
+		return a.join(res, func(w io.Writer) { a.trustPlans(w, *res, q.Approve, q.Path) }, a.whoNext(err, "trust", "apply", q.Path, "--approve", q.Approve))
 	})
 	c.Flags().StringVar(&q.Approve, "approve", "", "say yes to exactly the change with this digest")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
@@ -127,7 +127,7 @@ func (a *app) whoNext(err error, words ...string) error {
 	if code.Of(err) != code.TrustTwoPersons {
 		return err
 	}
-	return next(err, "A second person types, signed in as themselves: "+a.typed(words...))
+	return next(err, "A second person types, signed in as themselves: "+a.elsewhere(words...))
 }
 
 // trustPlans prints changes of trust, old before new, and how to go on.
@@ -150,7 +150,7 @@ func (a *app) trustPlans(w io.Writer, res wire.TrustResult, approve, path string
 		case len(p.People) == 0:
 			a.say("To propose it: %s", clean(a.typed("trust", "apply", path)))
 		case len(p.People) < p.Need:
-			a.say("The second person types, signed in as themselves: %s", clean(a.typed("trust", "apply", path, "--approve", p.Digest)))
+			a.say("The second person types, signed in as themselves: %s", clean(a.elsewhere("trust", "apply", path, "--approve", p.Digest)))
 		default:
 			a.say("To make it: %s", clean(a.typed("trust", "apply", path, "--approve", p.Digest)))
 		}

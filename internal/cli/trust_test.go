@@ -16,6 +16,9 @@ import (
 // The scripts of trust/ run commands as two operating-system users; besides those of TestScripts they have:
 //
 //	as UID PROGRAM ARG…         runs a program as another user, who may open every file
+//	alone UID GID PROGRAM…      runs a program of the folder bin as another user who has that one group and no rights but their own
+//	tool NAME FILE              copies a program of this test to where other users can run it
+//	printed FILE PATTERN VAR    puts what the pattern's group matches into a variable
 //	meet                        makes the appliances in hub and site peers, by fingerprint, over the medium stick
 //	plan FILE VAR               puts the digest of the line "plan DIGEST" into a variable
 //	keyid FILE KIND STATE VAR   puts the id of the key of that kind and state into a variable
@@ -40,7 +43,7 @@ func TestTrustScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "exits": exitsAs, "keep": keep, "as": as, "meet": meet, "plan": plan, "keyid": keyid,
+			"ready": ready, "exits": exitsAs, "keep": keep, "as": as, "alone": alone, "tool": tool, "printed": printed, "meet": meet, "plan": plan, "keyid": keyid,
 		},
 	})
 }
@@ -60,10 +63,38 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func exitsAs(ts *testscript.TestScript, neg bool, args []string) {
-	if args[1] == "as" {
+	switch args[1] {
+	case "as":
 		args = append(args[:1:1], other(args[2:])...)
+	case "alone":
+		args = append(args[:1:1], stranger(ts, args[2:])...)
 	}
 	exits(ts, neg, args)
+}
+
+// stranger is a command line that runs the rest as somebody who has a user, one group, and the program in bin.
+func stranger(ts *testscript.TestScript, args []string) []string {
+	all := []string{"setpriv", "--reuid", args[0], "--regid", args[1], "--clear-groups", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"}
+	return append(append(all, "env", "PATH="+ts.Getenv("WORK")+"/bin:/usr/bin:/bin"), args[2:]...)
+}
+
+func alone(ts *testscript.TestScript, neg bool, args []string) {
+	line := stranger(ts, args)
+	if err := ts.Exec(line[0], line[1:]...); (err != nil) != neg {
+		ts.Fatalf("%v: %v", args, err)
+	}
+}
+
+func tool(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("sh", "-c", `cp "$(command -v "$0")" "$1" && chmod 755 "$1"`, args[0], args[1]))
+}
+
+func printed(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile(args[0]))
+	if m == nil {
+		ts.Fatalf("no %s in %s", args[1], args[0])
+	}
+	ts.Setenv(args[2], m[1])
 }
 
 func meet(ts *testscript.TestScript, _ bool, _ []string) {

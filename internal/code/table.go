@@ -147,6 +147,7 @@ const (
 	BackupBad          Code = "backup"
 	Unheard            Code = "unheard"
 	DocumentBad        Code = "document"
+	EvidenceLost       Code = "evidence-lost"
 )
 
 var table = []Info{
@@ -294,5 +295,6 @@ var table = []Info{
 	{TimelineBroken, Integrity, 0, "the timeline does not prove", "Keep everything as it is and call an auditor."},
 	{BackupBad, Integrity, 0, "the backup is not whole", "Use another backup; keep this one as it is."},
 	{Unheard, Retry, 409, "this appliance was restored and has not heard from a peer since", "Import a stick that this peer wrote, so that its card or receipt is read first."},
+	{EvidenceLost, NotFound, 0, "the files of a quarantine entry are not here", "The entry tells what was refused and why. To end it: sallyport quarantine remove, with a reason."},
 	{DocumentBad, Integrity, 0, "a signed document contradicts itself", "Do not use it; keep the medium and call the sender."},
 }

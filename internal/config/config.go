@@ -164,6 +164,9 @@ func (c Config) Values() (all []Value) {
 	return all
 }
 
+// Source is where the value of a setting came from: "default", a file, a variable, a flag; "" when there is no such setting.
+func (c Config) Source(name string) string { return c.sources[name] }
+
 // Template is a configuration file with every setting as a comment.
 func Template() string {
 	var b strings.Builder

@@ -21,7 +21,7 @@ func settings() []setting {
 			func(c *Config, v string) (err error) { c.Socket, err = absolute(v); return err },
 		},
 		{
-			"socket.groups", "", "groups whose members may use the socket, besides root and the daemon's user",
+			"socket.groups", "", "a group, by name or number, whose members may use the socket, besides root and the daemon's user",
 			func(c *Config) string { return strings.Join(c.SocketGroups, ",") },
 			func(c *Config, v string) error { c.SocketGroups = list(v); return nil },
 		},

@@ -38,6 +38,7 @@ type auditor struct {
 	blobs  map[digest.Digest]bool
 	events []timeline.Entry
 	known  []bundle.Head // of its timeline, as it was told before
+	reborn bool          // made again from a backup: its log tells of no event before that
 }
 
 // audit checks everything a stopped appliance promises about its files. known are heads its timeline was said to have.
@@ -128,6 +129,7 @@ func (a *auditor) ledgers(tx *state.Tx) error {
 	}
 	if err := log.Read(tx, 0, 0, func(e timeline.Entry) error {
 		a.events = append(a.events, e)
+		a.reborn = a.reborn || e.Type == "backup.restored"
 		return nil
 	}); err != nil {
 		return err
@@ -195,7 +197,7 @@ func (a *auditor) generation(dir *layer.Dir, store *cas.Store, w feed.Feed, g fe
 	if err != nil {
 		return err
 	}
-	if m := v.Meta(); root != g.Root || m.Root != g.Root || int64(len(all)) != g.Records || m.Generation != g.Generation {
+	if m := v.Meta(); root != g.Root || m.Root != g.Root || int64(len(all)) != g.Records || m.Generation != g.Generation && !a.reborn {
 		a.f.add(Half, "generation %d of %s: %d records give %s; the ledger says %d and %s, its layer %s of generation %d",
 			g.Generation, w.Ref.Name, len(all), root.Short(), g.Records, g.Root.Short(), m.Root.Short(), m.Generation)
 	}
@@ -218,7 +220,7 @@ func (a *auditor) told(w feed.Feed, g feed.Generation) {
 			n++
 		}
 	}
-	if n == 0 {
+	if n == 0 && !a.reborn {
 		a.f.add(Half, "generation %d of %s has no event", g.Generation, w.Ref.Name)
 	}
 }
@@ -306,6 +308,9 @@ func (a *auditor) runs(tx *state.Tx) error {
 
 // toldRun compares a run's state with the last event that speaks of it.
 func (a *auditor) toldRun(r job.Run) {
+	if a.reborn {
+		return
+	}
 	var last string
 	for _, e := range a.events {
 		if e.Event != nil && e.Event.Subject == r.ID && strings.HasPrefix(e.Type, "export.run.") {

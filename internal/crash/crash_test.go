@@ -193,10 +193,19 @@ func everyPoint(t *testing.T, r *Rig) {
 		}
 	}
 	for _, name := range pointNames(t) {
-		if !passed[name] {
+		switch known := slices.Contains(notYet, name); {
+		case !passed[name] && !known:
 			t.Errorf("no operation passes the point %s", name)
+		case passed[name] && known:
+			t.Errorf("the point %s is passed: take it off the list", name)
 		}
 	}
+}
+
+// BUG: no operation of the rig passes these points yet; nothing is killed there.
+var notYet = []string{
+	"cas-condemn", "scrub.condemned", "heal.committed", "ballast.given", "ballast.made", "prune.forgotten", "prune.layers",
+	"quarantine.removed", "waiting.ended", "restore.begun", "restore.synced", "restore.named", "time.told",
 }
 
 // pointNames lists the arguments of all calls of Point.
@@ -343,7 +352,7 @@ commit d/state.db
 func TestCut(t *testing.T) {
 	dir := t.TempDir()
 	data, medium := filepath.Join(dir, "d"), filepath.Join(dir, "m")
-	for name, size := range map[string]int{"d/kept": 8, "d/new": 8, "d/cas/blob": 8, "m/x.partial": 8, "m/y": 8} {
+	for name, size := range map[string]int{"d/kept": 8, "d/sign.key": 8, "d/new": 8, "d/cas/blob": 8, "m/x.partial": 8, "m/y": 8} {
 		p := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			t.Fatal(err)
@@ -356,8 +365,11 @@ func TestCut(t *testing.T) {
 		{"rename", data + "/cas/blob"},
 		{"syncdir", data + "/cas"},
 		{"mkdir", data + "/cas/other"},
+		{"rename", data + "/sign.next"},
+		{"syncdir", data},
 		{"rename", data + "/kept"},
 		{"rename", data + "/new"},
+		{"rename", data + "/sign.key"},
 		{"create", medium + "/y"},
 		{"write", medium + "/y"},
 		{"sync", medium},
@@ -367,14 +379,16 @@ func TestCut(t *testing.T) {
 	if err := os.Mkdir(kept, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(kept, "3"), make([]byte, 5), 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"5", "7"} {
+		if err := os.WriteFile(filepath.Join(kept, name), make([]byte, 5), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	lost, err := Cut(trace, data, medium, kept, func(p string) bool { return p == data+"/kept" })
-	if err != nil || len(lost) != 4 {
+	lost, err := Cut(trace, data, medium, kept, func(p string) bool { return p == data+"/kept" || p == data+"/sign.key" })
+	if err != nil || len(lost) != 5 {
 		t.Errorf("took %v: %v", lost, err)
 	}
-	for name, want := range map[string]int64{"d/kept": 5, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {
+	for name, want := range map[string]int64{"d/kept": 5, "d/sign.key": 5, "d/sign.next": 8, "d/new": -1, "d/cas/blob": 8, "m/x.partial": 4, "m/y": 8} {
 		st, err := os.Stat(filepath.Join(dir, name))
 		if got := int64(-1); err == nil && st.Size() != want || err != nil && want != got {
 			t.Errorf("%s: want %d bytes, %v", name, want, err)

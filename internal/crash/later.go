@@ -30,16 +30,15 @@ func later() []*Operation {
 	}
 }
 
-// late keeps the site as it was when it had met the hub and got nothing yet.
-func (t *teller) late() *player {
-	p := &player{r: t.r, name: "late", dir: filepath.Join(t.r.dir, "story", "late")}
-	t.do("keep a late site", func() error { return copyTree(t.site.dir, p.dir) })
-	return p
+func (t *teller) keepLate() {
+	t.late = &player{r: t.r, name: "late", dir: filepath.Join(t.r.dir, "story", "late")}
+	t.do("keep a late site", func() error { return copyTree(t.site.dir, t.late.dir) })
 }
 
-// deltas lets the hub learn what the site holds and write a delta for it, in one piece and in volumes.
-func (t *teller) deltas(stick string, late *player) {
-	pieces, alone := t.medium("pieces"), t.medium("alone")
+// deltas lets the hub learn what the site holds and write a delta for it; and a full in volumes, of which one is lost.
+func (t *teller) deltas(stick string) (pieces string) {
+	pieces = t.medium("pieces")
+	alone := t.medium("alone")
 	t.on(t.hub)
 	t.exchange(t.hub, stick)
 	for _, q := range []wire.RunRequest{
@@ -52,13 +51,14 @@ func (t *teller) deltas(stick string, late *player) {
 		return onMedium(func(name string) bool { return filepath.Ext(name) == ".002" }, os.Remove)(place{dir: filepath.Dir(pieces), stick: pieces})
 	})
 	t.begin("import-delta", t.site, stick)
-	t.begin("park", late, alone)
+	t.begin("park", t.late, alone)
 	t.begin("volumes", t.site, pieces)
 	t.begin("rollback", t.site, "")
 	t.on(t.site)
 	t.do("roll back", func() error { return driveRollback(t.ctx, place{}, t.site.p.client, newNotes()) })
 	t.off(t.site)
 	t.begin("unpin", t.site, "")
+	return pieces
 }
 
 // changes lets the hub change a key and write a medium that says so.

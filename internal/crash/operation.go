@@ -17,8 +17,10 @@ type Operation struct {
 	Trace []Step // of a run without a fault, the start and the stop of the daemon included
 
 	drive    func(ctx context.Context, at place, c *client.Client, n *notes) error
+	make     func(at place) []string                             // how the program makes the data directory; nil: it is there, and served
 	proof    func(ctx context.Context, at place, n *notes) error // of what was acknowledged beside the feeds; nil: nothing
 	short    bool                                                // its medium lacks volumes on purpose
+	ill      bool                                                                     // it begins with records that cannot be read
 	together bool                                                // all feeds flip in one transaction
 	delivers string                                              // the run that becomes delivered; "": none
 	start    string                                              // folder with d and medium
@@ -63,7 +65,7 @@ func operations() []*Operation {
 		{Name: "exchange-site", drive: driveExchange, together: true},
 		{Name: "exchange-hub", drive: driveExchange},
 		{Name: "recover", drive: func(ctx context.Context, _ place, c *client.Client, _ *notes) error { return settle(ctx, c) }},
-	}, later()...)
+	}, slices.Concat(later(), upkeep())...)
 }
 
 func driveLoad(ctx context.Context, at place, c *client.Client, n *notes) error {

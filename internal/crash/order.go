@@ -60,7 +60,9 @@ func (l *ledgerOfSyncs) step(where, verb, p string, folder bool) {
 	case "create", "mkdir":
 		l.dirs[dir] = append(l.dirs[dir], p)
 	case "remove":
-		l.dirs[dir] = slices.Clip(l.dirs[dir]) // nothing new, and yet not synced
+		if !strings.HasPrefix(p, l.data+"/cas/sha256/") && !strings.HasPrefix(p, l.data+"/quarantine/") { // what comes back is swept again
+			l.dirs[dir] = slices.Clip(l.dirs[dir]) // nothing new, and yet not synced
+		}
 	case "syncdir":
 		delete(l.dirs, p)
 	case "sync":
@@ -82,7 +84,7 @@ func (l *ledgerOfSyncs) sync(p string, folder bool) {
 	if folder {
 		return
 	}
-	if p == l.medium || strings.HasPrefix(p, l.medium+"/") || p == l.data+"/cas" || p == l.data+"/cas/sha256" {
+	if p == l.medium || strings.HasPrefix(p, l.medium+"/") || p == l.data || p == l.data+"/cas" || p == l.data+"/cas/sha256" {
 		below := func(k string) bool { return k == p || strings.HasPrefix(k, p+"/") }
 		maps.DeleteFunc(l.files, func(k string, _ bool) bool { return below(k) })
 		maps.DeleteFunc(l.dirs, func(k string, _ []string) bool { return below(k) })
@@ -102,6 +104,7 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 		}
 		l.clean(where, l.medium)
 	case l.bases[strings.TrimSuffix(path.Base(p), ".key")+".next"]: // a key that was prepared, whole, under that name
+	case l.forgettable(p):
 	case !l.bases[path.Base(p)] && l.ready[dir] <= 0:
 		l.wrong = append(l.wrong, where+": the file was not synced")
 	}
@@ -114,9 +117,13 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 	l.dirs[dir] = append(l.dirs[dir], p)
 }
 
+// forgettable tells of what is only remembered from earlier loads: the ledger knows its digest, and without it the next load
+// takes longer.
+func (l *ledgerOfSyncs) forgettable(p string) bool { return strings.HasPrefix(p, l.data+"/loads") }
+
 func (l *ledgerOfSyncs) clean(where, under string) {
 	for _, k := range slices.Concat(slices.Collect(maps.Keys(l.files)), slices.Collect(maps.Keys(l.dirs))) {
-		if k == under || strings.HasPrefix(k, under+"/") {
+		if (k == under || strings.HasPrefix(k, under+"/")) && !l.forgettable(k) {
 			l.wrong = append(l.wrong, where+": not synced before it: "+k)
 		}
 	}
@@ -159,7 +166,7 @@ func (l *ledgerOfSyncs) uncover(p, kept string, stood bool) (bool, error) {
 	if i, ok := l.over[p]; ok {
 		b, err := os.ReadFile(path.Join(kept, strconv.Itoa(i)))
 		if err == nil {
-			return true, errors.Join(os.Remove(p), os.WriteFile(p, b, 0o600))
+			return true, errors.Join(l.takeBack(p), os.WriteFile(p, b, 0o600))
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return false, err
@@ -168,4 +175,12 @@ func (l *ledgerOfSyncs) uncover(p, kept string, stood bool) (bool, error) {
 		return false, nil
 	}
 	return true, os.RemoveAll(p)
+}
+
+// takeBack undoes a rename. What was prepared under a lasting name has that name again: a rename is whole or not at all.
+func (l *ledgerOfSyncs) takeBack(p string) error {
+	if next := strings.TrimSuffix(p, ".key") + ".next"; l.bases[path.Base(next)] {
+		return os.Rename(p, next)
+	}
+	return os.Remove(p)
 }

@@ -56,18 +56,10 @@ func (r *Rig) serve(ctx context.Context, dir string, env ...string) (*process, e
 		return nil, err
 	}
 	defer notes.Close()
-	p := &process{cmd: exec.Command(r.program, "serve", "--data-dir", dir), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "NOTIFY_SOCKET=" + address, "SALLYPORT_STORE_RESERVE=1MiB"}, slices.Concat(r.env, env)...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
-	p.client = client.New(filepath.Join(dir, "run", "sallyport.sock"))
-	if err := p.cmd.Start(); err != nil {
+	p, err := r.start(dir, []string{"serve", "--data-dir", dir}, append([]string{"NOTIFY_SOCKET=" + address}, env...)...)
+	if err != nil {
 		return nil, err
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
 	ready := make(chan error, 1)
 	go func() { ready <- awaitReady(notes) }()
 	select {
@@ -79,6 +71,24 @@ func (r *Rig) serve(ctx context.Context, dir string, env ...string) (*process, e
 		p.kill()
 		return p, fmt.Errorf("serve %s: %w", dir, ctx.Err())
 	}
+}
+
+// start starts the program on a data directory. Its ballast is small: it is copied with every cell.
+func (r *Rig) start(dir string, args []string, env ...string) (*process, error) {
+	p := &process{cmd: exec.Command(r.program, args...), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "SALLYPORT_STORE_RESERVE=1MiB", "SALLYPORT_STORE_BALLAST=64KiB"},
+		slices.Concat(r.env, env)...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr
+	p.client = client.New(filepath.Join(dir, "run", "sallyport.sock"))
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
 }
 
 // awaitReady reads what the daemon tells its supervisor.

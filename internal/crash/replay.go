@@ -138,7 +138,10 @@ func (p *replayer) appliance(ctx context.Context, who string, at int, f *finding
 func lookOnce(ctx context.Context, dir string, f *findings) (v view, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c, err := daemon.LoadConfig(dir, func(name string) (string, bool) { return "1MiB", name == "SALLYPORT_STORE_RESERVE" })
+	c, err := daemon.LoadConfig(dir, func(name string) (string, bool) {
+		v, ok := map[string]string{"SALLYPORT_STORE_RESERVE": "1MiB", "SALLYPORT_STORE_BALLAST": "64KiB"}[name]
+		return v, ok
+	})
 	if err != nil {
 		return v, err
 	}

@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/code"
 	"sallyport/internal/durable"
 	"sallyport/internal/keyring"
+	"sallyport/internal/marks"
 	"sallyport/internal/root"
 	"sallyport/internal/verify"
 )
@@ -59,17 +60,9 @@ func (r *Rig) op(name string) *Operation {
 func (r *Rig) trust() error {
 	for _, name := range []string{"hub", "site"} {
 		dir := filepath.Join(r.dir, "story", name)
-		files, err := filepath.Glob(filepath.Join(dir, "pub", "roots", "*.1.root.json"))
-		if err != nil || len(files) != 1 {
-			return fmt.Errorf("trust root of %s: %v %w", name, files, err)
-		}
-		envelope, err := os.ReadFile(files[0])
+		trusted, err := rootIn(dir)
 		if err != nil {
-			return err
-		}
-		trusted, err := root.First(envelope, time.Time{})
-		if err != nil {
-			return err
+			return fmt.Errorf("trust root of %s: %w", name, err)
 		}
 		ring, err := keyring.Open(dir, durable.FS{})
 		if err != nil {
@@ -85,6 +78,29 @@ func (r *Rig) trust() error {
 	return nil
 }
 
+// rootIn reads all versions of an appliance's own trust root: nine at most.
+func rootIn(dir string) (t *root.Trusted, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "pub", "roots", "*.root.json"))
+	if err != nil || len(files) == 0 || len(files) > 9 {
+		return nil, fmt.Errorf("%v %w", files, err)
+	}
+	for i, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			t, err = root.First(b, time.Time{})
+		} else {
+			t, err = t.Next(b, time.Time{})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
 // learn runs an operation without a fault: where it begins, its steps, and what must come out.
 func (r *Rig) learn(ctx context.Context, o *Operation) error {
 	at, err := r.place(o)
@@ -93,9 +109,12 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 	}
 	defer os.RemoveAll(at.dir)
 	var f findings
-	start := audit(filepath.Join(o.start, "d"), new(findings)) // a wreck has leftovers
+	start := facts{}
+	if o.make == nil {
+		start = audit(filepath.Join(o.start, "d"), new(findings)) // a wreck has leftovers
+	}
 	n := newNotes()
-	drive := func(ctx context.Context, p *process) (err error) {
+	before := func(ctx context.Context, p *process) (err error) {
 		if o.before, err = look(ctx, p.client, &f); err != nil {
 			return err
 		}
@@ -104,14 +123,17 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 		}
 		return nil
 	}
-	if err := r.visit(ctx, at, drive); err != nil {
+	if o.make == nil && !o.ill {
+		err = r.visit(ctx, at, before)
+	}
+	if err != nil {
 		return err
 	}
 	if at, err = r.place(o); err != nil {
 		return err
 	}
 	defer os.RemoveAll(at.dir)
-	if err := r.visit(ctx, at, func(ctx context.Context, p *process) error { return o.drive(ctx, at, p.client, n) }, "SALLYPORT_TRACE="+at.trace()); err != nil {
+	if err := r.once(ctx, o, at, n, "SALLYPORT_TRACE="+at.trace()); err != nil {
 		return err
 	}
 	b, err := os.ReadFile(at.trace())
@@ -128,12 +150,26 @@ func (r *Rig) learn(ctx context.Context, o *Operation) error {
 	}); err != nil {
 		return err
 	}
+	if o.ill {
+		o.before = o.after
+	}
 	audit(at.data(), &f)
 	r.judgeMedium(ctx, at, n, &f)
 	if len(f) > 0 {
 		return fmt.Errorf("%v", f)
 	}
 	return nil
+}
+
+// once does an operation without a fault.
+func (r *Rig) once(ctx context.Context, o *Operation, at place, n *notes, env ...string) error {
+	if o.make == nil {
+		return r.visit(ctx, at, func(ctx context.Context, p *process) error { return o.drive(ctx, at, p.client, n) }, env...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, said, err := (&cell{r: r, o: o, at: at, n: n}).build(ctx, env...)
+	return errors.Join(said, err)
 }
 
 // visit serves, does something, and stops.
@@ -180,8 +216,12 @@ func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(pla
 	}
 	defer os.RemoveAll(at.dir)
 	c := &cell{r: r, o: o, at: at, fault: fault, n: newNotes()}
-	before := readMarks(at.data(), &c.f)
-	if err := c.strike(ctx); err != nil {
+	var before marks.Set
+	strike := c.strikeBuild
+	if o.make == nil {
+		before, strike = readMarks(at.data(), &c.f), c.strike
+	}
+	if err := strike(ctx); err != nil {
 		return out, err
 	}
 	out.Step, out.Struck, out.Acks = c.step, c.struck, c.n.acks
@@ -205,7 +245,9 @@ func (r *Rig) Run(ctx context.Context, o *Operation, fault Fault, spoil func(pla
 			c.f.add(Lost, "%v", err)
 		}
 	}
-	lowered(before, readMarks(at.data(), &c.f), &c.f)
+	if o.make == nil {
+		lowered(before, readMarks(at.data(), &c.f), &c.f)
+	}
 	c.recover(ctx)
 	after := audit(at.data(), &c.f)
 	lowered(before, after.marks, &c.f)
@@ -246,11 +288,9 @@ func (c *cell) strike(ctx context.Context) error {
 	if err == nil {
 		told = c.o.drive(ctx, c.at, p.client, c.n)
 	}
-	b, err := os.ReadFile(c.at.trace())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := c.met(); err != nil {
 		return err
 	}
-	c.step, c.struck = struck(c.fault, steps(string(b)))
 	if c.struck && told != nil && !c.mustEnd() {
 		c.insist(ctx, p)
 	}
@@ -260,9 +300,43 @@ func (c *cell) strike(ctx context.Context) error {
 	if err := p.wait(ctx); err != nil {
 		c.f.add(Other, "after %s: %v", c.fault, err)
 	}
-	if b, err := os.ReadFile(c.at.trace()); err == nil {
-		c.step, c.struck = struck(c.fault, steps(string(b)))
+	if err := c.met(); err != nil {
+		return err
 	}
+	c.ended(p, told)
+	return nil
+}
+
+// strikeBuild makes the data directory with the fault.
+func (c *cell) strikeBuild(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := os.Mkdir(c.at.kept(), 0o700); err != nil {
+		return err
+	}
+	p, told, err := c.build(ctx, append(c.fault.env(), "SALLYPORT_TRACE="+c.at.trace(), "SALLYPORT_KEEP="+c.at.kept())...)
+	if err == nil {
+		err = c.met()
+	}
+	if err != nil {
+		return err
+	}
+	c.ended(p, told)
+	return nil
+}
+
+// met reads from the trace whether the fault came to pass, and where.
+func (c *cell) met() error {
+	b, err := os.ReadFile(c.at.trace())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	c.step, c.struck = struck(c.fault, steps(string(b)))
+	return nil
+}
+
+// ended judges how the process ended.
+func (c *cell) ended(p *process, told error) {
 	switch {
 	case c.struck && c.fault.Kill() && !p.killed():
 		c.f.add(Other, "the daemon outlived a kill: %v", p.err)
@@ -271,13 +345,16 @@ func (c *cell) strike(ctx context.Context) error {
 	case strings.Contains(p.stderr.String(), "panic:"), strings.Contains(p.stderr.String(), "fatal error:"):
 		c.f.add(Other, "panic: %s", p.said())
 	}
-	return nil
 }
 
 // again kills the recovery. A start with fewer steps than that is let be, and stopped.
 func (c *cell) again(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if c.o.make != nil {
+		_, _, err := c.build(ctx, Fault{At: c.fault.Again, How: "kill"}.env()...)
+		return err
+	}
 	p, err := c.r.serve(ctx, c.at.data(), Fault{At: c.fault.Again, How: "kill"}.env()...)
 	switch {
 	case errors.Is(err, errEnded):
@@ -331,24 +408,33 @@ func (c *cell) mustEnd() bool {
 
 // recover serves without the fault, compares, and does the operation again.
 func (c *cell) recover(ctx context.Context) {
+	if c.o.make != nil {
+		if err := c.remake(ctx); err != nil {
+			c.f.check("another try", err)
+			return
+		}
+	}
 	err := c.r.visit(ctx, c.at, func(ctx context.Context, p *process) error {
 		if err := settle(ctx, p.client); err != nil {
 			return err
 		}
 		healthy(ctx, p.client, &c.f)
-		v, err := look(ctx, p.client, &c.f)
-		if err != nil {
-			return fmt.Errorf("look after the restart: %w", err)
-		}
-		c.o.compare(v, c.n, &c.f)
-		if c.fault.Kill() {
-			c.unbroken(v)
+		if !c.o.ill {
+			v, err := look(ctx, p.client, &c.f)
+			if err != nil {
+				return fmt.Errorf("look after the restart: %w", err)
+			}
+			c.o.compare(v, c.n, &c.f)
+			if c.fault.Kill() && c.o.make == nil {
+				c.unbroken(v)
+			}
 		}
 		again := newNotes()
 		if err := c.o.drive(ctx, c.at, p.client, again); err != nil {
 			return fmt.Errorf("another try: %w", err)
 		}
-		if v, err = look(ctx, p.client, &c.f); err != nil {
+		v, err := look(ctx, p.client, &c.f)
+		if err != nil {
 			return fmt.Errorf("look after another try: %w", err)
 		}
 		c.o.compare(v, again, &c.f)

@@ -68,6 +68,7 @@ type teller struct {
 	r         *Rig
 	ctx       context.Context
 	hub, site *player
+	late      *player // the site as it was when it had met the hub and got nothing yet
 	err       error
 }
 
@@ -124,12 +125,23 @@ func (t *teller) export(medium string) (run string) {
 
 // meet makes the two appliances peers over a medium.
 func (t *teller) meet(medium string) {
-	t.do("meet", func() error {
+	t.cards(medium)
+	t.peers(medium)
+}
+
+func (t *teller) cards(medium string) {
+	t.do("cards", func() error {
 		for _, p := range []*player{t.hub, t.site} {
 			if err := p.p.client.Call(t.ctx, "card/write", wire.MediumRequest{Path: medium}, nil); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+}
+
+func (t *teller) peers(medium string) {
+	t.do("meet", func() error {
 		for _, pair := range [][2]*player{{t.hub, t.site}, {t.site, t.hub}} {
 			q := wire.PeerRequest{Path: medium, Name: pair[1].name, Fingerprint: pair[1].fingerprint}
 			if err := pair[0].p.client.Call(t.ctx, "peers/add", q, nil); err != nil {
@@ -172,10 +184,14 @@ func (r *Rig) tell(ctx context.Context) error {
 	t.on(t.site)
 	t.load(t.hub, "adv", "week1.zip")
 	t.load(t.hub, "sboms", "sbom-1.json", "sbom-2.json")
-	t.meet(first)
+	t.cards(first)
+	t.off(t.hub)
+	t.met(first)
+	t.on(t.hub)
+	t.peers(first)
 	t.off(t.hub)
 	t.off(t.site)
-	late := t.late()
+	t.keepLate()
 	t.on(t.site)
 	t.begin("load", t.hub, "")
 	t.begin("export", t.hub, "")
@@ -201,8 +217,9 @@ func (r *Rig) tell(ctx context.Context) error {
 	t.begin("exchange-hub", t.hub, second)
 	r.op("exchange-hub").delivers = run
 	t.begin("backup", t.hub, "")
-	t.deltas(second, late)
+	t.ill(first, t.deltas(second))
 	t.changes(second)
+	t.empty()
 	t.wreck()
 	t.begin("recover", t.hub, "")
 	return t.err

@@ -188,6 +188,12 @@ func (v *verdicts) damaged(l lying, now map[string]holding) {
 func (v *verdicts) intact(l lying, now map[string]holding) {
 	o, told := v.outcome(l)
 	v.w.counts["verdict: "+o.Decision+" "+o.Code]++
+	if v.a.version < v.a.marked { // a restored site forgot the root that it believed: until it has that again nothing counts
+		if o.Decision == "activated" || o.Decision == "held" {
+			v.w.wrong("%s %v at %s: %s under a trust root that was followed by another here", l.dir, l.carried, v.a.name, o.Decision)
+		}
+		return
+	}
 	var missing, older, new bool
 	for _, f := range l.feeds {
 		h, p := now["hub/"+f.Feed], point{f.Epoch, f.Generation}
@@ -200,6 +206,7 @@ func (v *verdicts) intact(l lying, now map[string]holding) {
 		missing = missing || l.delta && !holdsOne(h, f.Bases)
 	}
 	switch {
+	case !new && older && v.stranger(l.carried) && o.Code == string(code.EpochUnknown): // a newer epoch came on the same stick
 	case !new && (o.Decision == "refused" || o.Decision == "quarantined") && !(older && o.Code == string(code.Rollback)):
 		v.w.wrong("%s %v at %s: %s with %s (%s), and it is in or older", l.dir, l.carried, v.a.name, o.Decision, o.Code, o.Reason)
 	case new && !told:
@@ -213,9 +220,12 @@ func (v *verdicts) intact(l lying, now map[string]holding) {
 	}
 }
 
-// stranger tells that the site was never told of the epoch the bundle speaks of.
+// stranger tells that the bundle speaks of an epoch that is new to the site, and not the one its trust root names: the site was
+// not told yet, or was told of a later one.
 func (v *verdicts) stranger(c *carried) bool {
-	return slices.ContainsFunc(c.feeds, func(f bundle.FeedState) bool { return v.w.epochs[f.Epoch] > v.a.version })
+	return slices.ContainsFunc(c.feeds, func(f bundle.FeedState) bool {
+		return f.Epoch > v.was["hub/"+f.Feed].mark.epoch && v.w.epochs[f.Epoch] != v.a.version
+	})
 }
 
 func holdsOne(h holding, bases []bundle.Base) bool {

@@ -26,6 +26,13 @@ func (w *World) Settle() error {
 			}
 		}
 	}
+	for _, name := range sorted(w.truth) {
+		if w.truth[name].lost {
+			if err := w.loadFeed(name); err != nil {
+				return err
+			}
+		}
+	}
 	for range rounds {
 		for _, site := range w.sites {
 			s, err := w.stick()

@@ -75,6 +75,7 @@ type appliance struct {
 	backups     []backup
 	cards       bool                   // exports need not wait for cards after a restore
 	version     int64                  // of the hub's trust root that is believed here
+	marked      int64                  // the highest of these that the marks know of
 	volumes     map[digest.Digest]bool // that came here unharmed
 }
 
@@ -113,7 +114,7 @@ func (w *World) all() []*appliance { return append([]*appliance{w.hub}, w.sites.
 func (w *World) found(name string) (*appliance, error) {
 	a := &appliance{
 		w: w, name: name, dir: filepath.Join(w.dir, name), clock: clock.NewFixed(begin), marks: map[string]point{}, behind: map[string]bool{},
-		again: map[string]bool{}, cards: true, version: 1, volumes: map[digest.Digest]bool{},
+		again: map[string]bool{}, cards: true, version: 1, marked: 1, volumes: map[digest.Digest]bool{},
 	}
 	o := daemon.InitOptions{DataDir: a.dir, Name: name, Tenant: "acme", SingleOperator: true, Actor: "history"}
 	made, err := daemon.Init(o, daemon.Deps{Clock: a.clock, Software: "1.0.0"})

@@ -21,10 +21,12 @@ import (
 
 // backup is a copy of an appliance, and what the source of its evidence was then.
 type backup struct {
-	dir   string
-	weeks map[string]map[int]int
-	next  map[string]int
-	used  int // restores from it so far
+	dir string
+
+	version, marked int64 // of the hub's trust root, as the appliance then
+	weeks           map[string]map[int]int
+	next            map[string]int
+	used            int // restores from it so far
 }
 
 // export lets an expert write something else than what a visit would: a full, a delta from some base, in small volumes.
@@ -90,7 +92,7 @@ func (a *appliance) complete(l lying) bool {
 // backup makes one of any appliance.
 func (w *World) backup() error {
 	a := pick(w, w.all())
-	b := backup{dir: filepath.Join(w.dir, "kept", fmt.Sprint(a.name, len(a.backups))), weeks: map[string]map[int]int{}, next: map[string]int{}}
+	b := backup{version: a.version, marked: a.marked, dir: filepath.Join(w.dir, "kept", fmt.Sprint(a.name, len(a.backups))), weeks: map[string]map[int]int{}, next: map[string]int{}}
 	if err := os.MkdirAll(filepath.Dir(b.dir), 0o700); err != nil {
 		return err
 	}
@@ -161,8 +163,10 @@ func (w *World) reborn(a *appliance, b backup, made lifecycle.Restored, kept boo
 		}
 		for name, t := range w.truth {
 			h, ok := now["hub/"+name]
-			if !ok {
-				w.wrong("the restored hub has no feed %s", name)
+			if !ok || h.gone {
+				if t.lost = true; len(b.weeks[name]) > 0 {
+					w.wrong("the restored hub has no feed %s", name)
+				}
 				continue
 			}
 			if !t.now.less(h.active) {
@@ -170,6 +174,9 @@ func (w *World) reborn(a *appliance, b backup, made lifecycle.Restored, kept boo
 			}
 			t.roots[h.active], t.now = h.root, h.active
 		}
+	}
+	if a.version = b.version; !kept {
+		a.marked = b.marked
 	}
 	for name := range a.marks {
 		if kept && now[name].mark.less(a.marks[name]) {
@@ -214,7 +221,7 @@ func (w *World) believeOn(s *stick, a *appliance) error {
 		}
 		for _, d := range done.Plans {
 			if d.Peer == "hub" && d.Applied {
-				a.version = max(a.version, d.To)
+				a.version, a.marked = max(a.version, d.To), max(a.marked, d.To)
 			}
 		}
 	}

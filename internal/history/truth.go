@@ -18,6 +18,7 @@ import (
 type feedTruth struct {
 	roots map[point]string
 	now   point
+	lost  bool // the hub was restored from a backup that is older than the feed
 }
 
 // week is the evidence of a feed as it is at the source now.
@@ -98,8 +99,9 @@ func (w *World) evidence(feed string, e *week) (files []string, want map[digest.
 }
 
 // load takes evidence in at the hub and notes the generation it became.
-func (w *World) load() error {
-	feed := pick(w, slices.Sorted(maps.Keys(w.weeks)))
+func (w *World) load() error { return w.loadFeed(pick(w, slices.Sorted(maps.Keys(w.weeks)))) }
+
+func (w *World) loadFeed(feed string) error {
 	e := w.weeks[feed]
 	how := w.change(e)
 	e.before = append(e.before, maps.Clone(e.revisions))
@@ -128,7 +130,7 @@ func (w *World) minted(feed string, p point, root string, want map[digest.Digest
 	if p.less(t.now) {
 		w.wrong("hub minted %s %v after %v", feed, p, t.now)
 	}
-	t.roots[p], t.now = root, p
+	t.roots[p], t.now, t.lost = root, p, false
 	return w.hub.holds("hub/"+feed, want)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,8 +134,9 @@ const page = 1024
 // Scan walks the records of a kind behind the key after ("": from the first), ascending, tombstones included. fn may take
 // its time and may call the layer again. ErrStop ends the walk without an error.
 func (l *Layer) Scan(kind, after string, fn func(Entry) error) error {
+	var room []Entry
 	for {
-		list, err := l.Page(kind, after, page)
+		list, err := l.page(room, kind, after, page)
 		if err != nil {
 			return err
 		}
@@ -149,12 +151,13 @@ func (l *Layer) Scan(kind, after string, fn func(Entry) error) error {
 		if len(list) < page {
 			return nil
 		}
-		after = list[len(list)-1].Key
+		after, room = list[len(list)-1].Key, list
 	}
 }
 
-// Page reads at most limit records of a kind behind the key after.
-func (l *Layer) Page(kind, after string, limit int) (list []Entry, err error) {
+// page reads at most limit records of a kind behind the key after, into list, which grows when it has no room.
+func (l *Layer) page(list []Entry, kind, after string, limit int) (_ []Entry, err error) {
+	list = slices.Grow(list[:0], limit)
 	err = l.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(kindPrefix + kind))
 		if b == nil {

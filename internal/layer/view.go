@@ -70,17 +70,19 @@ func (v *View) Get(kind, key string) (Item, bool, error) {
 type cursor struct {
 	layer *Layer
 	kind  string
-	list  []Entry
+	list  []Entry // of room
+	room  []Entry
 	after string
 	done  bool
 }
 
 func (c *cursor) peek() (*Entry, error) {
 	if len(c.list) == 0 && !c.done {
-		list, err := c.layer.Page(c.kind, c.after, page)
+		list, err := c.layer.page(c.room, c.kind, c.after, page)
 		if err != nil {
 			return nil, err
 		}
+		c.room = list
 		if c.list, c.done = list, len(list) < page; len(list) > 0 {
 			c.after = list[len(list)-1].Key
 		}

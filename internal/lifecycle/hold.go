@@ -53,7 +53,8 @@ func (r *Room) Release(ctx context.Context, who Person, ref ident.FeedRef, epoch
 		return g, err
 	}
 	err = r.State.Update(ctx, func(tx *state.Tx) error {
-		if _, err := approval.Use(tx, d, r.Marks.Now().Trusted); err != nil {
+		p, err := approval.Use(tx, d, r.Marks.Now().Trusted)
+		if err != nil {
 			return err
 		}
 		if g, err = heldOn(tx, ref, g.Epoch, g.Generation); err != nil {
@@ -62,7 +63,7 @@ func (r *Room) Release(ctx context.Context, who Person, ref ident.FeedRef, epoch
 		if err := feed.Hold(tx, ref, g.Point, false); err != nil {
 			return err
 		}
-		return r.note(tx, "hold.released", who, ref, map[string]string{"generation": g.String(), "reason": reason, "plan": d.String()})
+		return r.note(tx, "hold.released", who, ref, map[string]string{"generation": g.String(), "reason": reason, "plan": d.String(), "people": people(p)})
 	})
 	if err != nil {
 		return g, fmt.Errorf("release %s: %w", ref.Name, err)

@@ -9,7 +9,6 @@ import (
 
 	"sallyport/internal/attest"
 	"sallyport/internal/code"
-	"sallyport/internal/digest"
 	"sallyport/internal/feed"
 	"sallyport/internal/job"
 	"sallyport/internal/keyring"
@@ -25,7 +24,8 @@ import (
 //
 //	feeds       what is active becomes generation 1 of a new epoch
 //	timeline    a new log, whose first entry names the last head that the backup knows
-//	own root    version N+1, which names epochs and log; whoever trusts N takes it up as one change of trust
+//	own root    version N+1, which names epochs and log; whoever trusts N takes it up as one change of trust. What was
+//	            published after the backup is taken from a medium first: no version is signed twice
 //	counters    of cards, receipts, inventories and anchors: 2^20 further, more than one appliance gives out in a life
 //
 // What it had heard from peers is dropped, and until something of each was read again nothing is exported to it.
@@ -89,15 +89,7 @@ func (r *restoring) relive() (err error) {
 	if err := l.root(); err != nil {
 		return err
 	}
-	if err := db.Update(context.Background(), l.tell); err != nil {
-		return err
-	}
-	return m.Raise(func(s *marks.Set) error {
-		for _, b := range l.feeds {
-			s.Feeds[b.Ref.Key()] = marks.Mark{Epoch: b.After.Epoch, Generation: b.After.Generation, Root: l.roots[b.Ref.Key()]}
-		}
-		return nil
-	})
+	return db.Update(context.Background(), l.tell)
 }
 
 // life is the state of a restored appliance being made.
@@ -106,7 +98,6 @@ type life struct {
 	log      *timeline.Log
 	marks    *marks.Marks
 	feeds    []feed.Reborn
-	roots    map[string]digest.Digest
 	restored []root.Restored // one for each log that is opened
 	applied  []int64         // versions of our root that were made
 }
@@ -114,24 +105,19 @@ type life struct {
 // begin opens the log, puts feeds into their epoch, forgets what was heard, and ends what cannot go on.
 func (l *life) begin(tx *state.Tx) (err error) {
 	now := l.marks.Now().Trusted
-	l.restored, l.roots, l.out.Peers, l.out.Feeds = nil, map[string]digest.Digest{}, nil, nil
+	l.restored, l.out.Peers, l.out.Feeds = nil, nil, nil
 	for range 1 + l.Earlier {
 		if err := l.open(tx); err != nil {
 			return err
 		}
 	}
-	if l.feeds, l.out.Epoch, err = feed.Rebirth(tx, l.out.Log-int64(l.Earlier), int64(l.Earlier), now); err != nil {
+	if l.feeds, l.out.Epoch, err = feed.Rebirth(tx, max(l.out.Log, l.used+1)-int64(l.Earlier), int64(l.Earlier), now); err != nil {
 		return err
 	}
 	for i := range l.restored {
 		l.restored[i].Epoch = l.out.Epoch - int64(len(l.restored)-1-i)
 	}
 	for _, b := range l.feeds {
-		g, _, err := feed.Current(tx, b.Ref)
-		if err != nil {
-			return err
-		}
-		l.roots[b.Ref.Key()] = g.Root
 		l.out.Feeds = append(l.out.Feeds, RestoredFeed{b.Ref.Name, b.Before.String(), b.After.String()})
 	}
 	if err := l.forget(tx); err != nil {
@@ -209,19 +195,18 @@ func (l *life) root() error {
 	if err != nil {
 		return err
 	}
-	id, err := digest.Parse(l.in.RootID)
-	if err != nil {
-		return code.Wrap(code.BackupBad, err, "read instance").In(l.from, "rootId")
-	}
-	own, err := l.own(ring, id)
-	if err != nil {
+	if err := l.takeRoots(ring); err != nil {
 		return err
 	}
+	own := l.own
 	key, err := l.rootKey(ring)
 	if err != nil {
 		return err
 	}
 	for _, re := range l.restored {
+		if re.Log <= l.said {
+			continue // the lost appliance said so, in a root that is known here
+		}
 		envelope, err := root.Successor(own, func(d *root.Document) error {
 			for _, b := range l.feeds {
 				d.SetEpoch(root.FeedEpoch{Tenant: b.Ref.Tenant, Origin: l.in.ID, Feed: b.Ref.Name, Epoch: re.Epoch})
@@ -234,29 +219,13 @@ func (l *life) root() error {
 		if own, err = own.Next(envelope, l.Clock.Now()); err != nil {
 			return err
 		}
-		if err := ring.AddRoot(id, own.Version(), envelope); err != nil {
+		if err := ring.AddRoot(l.rootID, own.Version(), envelope); err != nil {
 			return err
 		}
 		l.applied = append(l.applied, own.Version())
 	}
 	l.out.Root = own.Version()
 	return nil
-}
-
-func (l *life) own(ring *keyring.Ring, id digest.Digest) (*root.Trusted, error) {
-	first, err := os.ReadFile(ring.RootPath(id, 1))
-	if err != nil {
-		return nil, code.Wrap(code.BackupBad, err, "read own trust root")
-	}
-	all, err := ring.Roots([][]byte{first})
-	if err != nil {
-		return nil, err
-	}
-	t, err := root.First(all[0], l.Clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	return t.Follow(all[1:], l.Clock.Now())
 }
 
 func (l *life) rootKey(ring *keyring.Ring) (*attest.Signer, error) {
@@ -278,8 +247,16 @@ func (l *life) rootKey(ring *keyring.Ring) (*attest.Signer, error) {
 	return key, nil
 }
 
-// tell writes down that our own trust root has a new version.
+// tell writes down which versions of our own trust root came back and which are new.
 func (l *life) tell(tx *state.Tx) error {
+	for _, t := range l.newer {
+		if _, err := l.log.Append(tx, timeline.Event{
+			Type: "trust.rotation.applied", Actor: l.Actor, Subject: "root",
+			Attrs: map[string]string{"change": fmt.Sprint("root version ", t.Version()), "why": "published after the backup, brought back by a medium", "after": t.PayloadDigest().String()},
+		}); err != nil {
+			return err
+		}
+	}
 	for _, version := range l.applied {
 		if _, err := l.log.Append(tx, timeline.Event{
 			Type: "trust.rotation.applied", Actor: l.Actor, Subject: "root",

@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +81,15 @@ func (p Person) grant(reason string) approval.Grant {
 	return approval.Grant{Person: p.Name, Role: role, Reason: reason, Lone: p.Lone}
 }
 
+// people are those who have said yes to a plan.
+func people(p approval.Plan) string {
+	var names []string
+	for _, g := range p.Grants {
+		names = append(names, g.Person)
+	}
+	return strings.Join(names, ", ")
+}
+
 // reasoned refuses a step that nobody gave a reason for.
 func reasoned(reason string) error {
 	if reason == "" || len(reason) > maxReason {
@@ -111,7 +121,13 @@ func (r *Room) agree(ctx context.Context, who Person, kind, subject, reason stri
 		if len(p.Grants) > 0 && approve == "" {
 			return nil // proposed before: whoever agrees names what they agree to
 		}
-		p, err = approval.Approve(tx, d, who.grant(reason), at)
+		before := len(p.Grants)
+		if p, err = approval.Approve(tx, d, who.grant(reason), at); err != nil || len(p.Grants) == before {
+			return err
+		}
+		_, err = r.Timeline.Append(tx, timeline.Event{Type: "approval.granted", Actor: who.Name, Subject: kind + "/" + subject, Attrs: map[string]string{
+			"plan": d.String(), "kind": kind, "need": fmt.Sprint(need), "people": people(p), "reason": reason,
+		}})
 		return err
 	})
 	switch {

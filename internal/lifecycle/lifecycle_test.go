@@ -145,8 +145,8 @@ func TestSetTimeNeedsTwo(t *testing.T) {
 	if err := set(two, at, d); err != nil {
 		t.Fatal(err)
 	}
-	if now := r.Marks.Now(); !now.Trusted.Equal(at) || now.Source != "operator" || events(t, r, "time.anchor.applied") != 1 {
-		t.Errorf("%+v", now)
+	if now := r.Marks.Now(); !now.Trusted.Equal(at) || now.Source != "operator" || events(t, r, "time.anchor.applied") != 1 || events(t, r, "approval.granted") != 2 {
+		t.Errorf("%+v, %d times somebody said yes", now, events(t, r, "approval.granted"))
 	}
 	if err := set(one, at, d); code.Of(err) != code.PlanApproval {
 		t.Errorf("the approval was used up: %v", err)

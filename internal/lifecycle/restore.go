@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/digest"
 	"sallyport/internal/durable"
 	"sallyport/internal/marks"
+	"sallyport/internal/root"
 	"sallyport/internal/units"
 )
 
@@ -34,6 +35,7 @@ type RestoreOptions struct {
 	WithoutCards bool   // exports need not wait until something of each peer was read
 	RootKey      string // file of the root key, where it was taken offline
 	Earlier      int    // restores made from backups of the same past before this one, whose appliance was lost again
+	Roots        string // medium with versions of our own trust root that were published after the backup; "" for none
 }
 
 // RestoreDeps is the outside world of a restore. All fields are needed.
@@ -54,6 +56,7 @@ type Restored struct {
 	Root     int64    // version of our own trust root
 	Epoch    int64    // of feeds made here
 	Peers    []string // of which something must be read before the first export
+	Newer    int      // versions of our own trust root that came from a medium
 	KeptOld  bool     // marks of the lost appliance were there and stay
 	Finished bool     // an earlier run had made everything already
 }
@@ -72,7 +75,8 @@ func PlanRestore(ctx context.Context, o RestoreOptions, d RestoreDeps, progress 
 
 // Restore makes the data directory of a lost appliance again. It can be run again after whatever stopped it, and what it
 // leaves until then serves nobody. See life.go for what it changes in what it brings back. Codes usage, conflict (the
-// directory is not empty), wrong-instance (marks of another appliance), backup, no-space, signing (no root key).
+// directory is not empty), wrong-instance (marks of another appliance), backup, no-space, signing (no root key), root-rollback,
+// root-fork, root-gap (see roots).
 func Restore(ctx context.Context, o RestoreOptions, d RestoreDeps, progress Progress) (Restored, error) {
 	if err := reasoned(o.Reason); err != nil {
 		return Restored{}, err
@@ -102,6 +106,12 @@ type restoring struct {
 	old      *marks.Set // of the lost appliance, when its marks are here
 	lock     *os.File
 	out      Restored
+
+	rootID digest.Digest
+	own    *root.Trusted   // newest version of our own root that was found
+	newer  []*root.Trusted // of it: what the backup does not have
+	said   int64           // number of the log that it names; 0 for none
+	used   int64           // highest epoch that local feeds are known to have been in
 }
 
 // begin judges everything that can be judged before anything is written.
@@ -132,7 +142,12 @@ func begin(ctx context.Context, o RestoreOptions, d RestoreDeps, progress Progre
 	if err := r.space(); err != nil {
 		return nil, err
 	}
-	return r, r.archive.verify(ctx, r.from, progress)
+	if err := r.archive.verify(ctx, r.from, progress); err != nil {
+		return nil, err
+	}
+	err = r.roots()
+	r.out.Newer = len(r.newer)
+	return r, err
 }
 
 // apart refuses a backup that lies in the directory it would fill.

@@ -89,13 +89,15 @@ func (r *Room) tell(ctx context.Context, ev timeline.Event, d digest.Digest, t t
 	now := r.Marks.Now()
 	t.Epoch = r.Marks.Get().TimeEpoch
 	err := r.State.Update(ctx, func(tx *state.Tx) error {
-		if _, err := approval.Use(tx, d, now.Trusted); err != nil {
+		p, err := approval.Use(tx, d, now.Trusted)
+		if err != nil {
 			return err
 		}
+		ev.Attrs["people"] = people(p)
 		if err := lastTold.Put(tx, "last", t); err != nil {
 			return err
 		}
-		_, err := r.Timeline.Append(tx, ev)
+		_, err = r.Timeline.Append(tx, ev)
 		return err
 	})
 	if err != nil {

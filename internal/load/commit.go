@@ -54,6 +54,7 @@ func (op *operation) write(ctx context.Context) error {
 		return err
 	}
 	op.room.FS.Point("load.layer")
+	gen.Members = op.keepMembers()
 	out, err := op.activate(ctx, gen)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (op *operation) write(ctx context.Context) error {
 	if err := op.mark(gen); err != nil {
 		return err
 	}
-	op.after(out)
+	op.after(out, gen.Members)
 	op.room.FS.Point("load.done")
 	return nil
 }
@@ -258,13 +259,23 @@ func (op *operation) mark(gen feed.Generation) error {
 }
 
 // after removes the layers that no kept generation names. It only tidies: an error is logged, and the sweep tries again.
-func (op *operation) after(out feed.Outcome) {
+func (op *operation) after(out feed.Outcome, members digest.Digest) {
 	for _, l := range out.Dropped {
 		if err := op.room.Layers.Remove(l.File); err != nil {
 			op.room.log().Warn("old layer not removed", "file", l.File, "err", err.Error())
 		}
 	}
+	op.tidyMembers(members)
 	op.progress(Progress{Stage: "done", Items: op.sum.records, TotalItems: op.sum.records, Bytes: op.sum.bytes})
+}
+
+// record makes this load's record durable, in place of one that is lost.
+func (op *operation) record() (digest.Digest, error) {
+	d, _, err := op.in.blob.Close()
+	if err == nil {
+		err = op.stage.Commit(d)
+	}
+	return d, err
 }
 
 // nothing ends a load that changes nothing: the feed stays as it is; that someone loaded these files is still an event.
@@ -272,9 +283,28 @@ func (op *operation) nothing(ctx context.Context) error {
 	op.res.Unchanged, op.res.Epoch, op.res.Generation = true, op.from.Epoch, op.from.Generation
 	gen := op.from
 	gen.LoadRecord = digest.Digest{}
-	if err := op.room.State.Update(ctx, func(tx *state.Tx) error { return op.event(tx, gen) }); err != nil {
+	if op.ill[op.from.LoadRecord] {
+		var err error
+		if gen.LoadRecord, err = op.record(); err != nil {
+			return err
+		}
+	}
+	err := op.room.State.Update(ctx, func(tx *state.Tx) error {
+		if !gen.LoadRecord.IsZero() {
+			if err := feed.Recorded(tx, op.ref, gen.Point, op.from.LoadRecord, gen.LoadRecord, op.req.Actor); err != nil {
+				return err
+			}
+		}
+		return op.event(tx, gen)
+	})
+	if err != nil {
 		return err
 	}
+	if !gen.LoadRecord.IsZero() {
+		delete(op.ill, op.from.LoadRecord)
+		op.res.Mended++
+	}
+	op.res.Ill = int64(len(op.ill))
 	op.progress(Progress{Stage: "done", Items: op.sum.records, TotalItems: op.sum.records, Bytes: op.sum.bytes})
 	return nil
 }

@@ -27,7 +27,9 @@ func (h *harvest) dump(ctx context.Context, in *input) error {
 	if err := h.noteFile(in, in.archive.members); err != nil {
 		return err
 	}
-	h.want(in.kind, true)
+	if h.want(in.kind, true); h.snapshot[in.kind] {
+		h.snapshots++
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -53,11 +55,14 @@ func (h *harvest) memberOf(in *input, p *prepared) error {
 		}
 		return h.reject(h.file, p.member, p.err)
 	}
-	if err := h.note(recordMember{Member: strings.ToValidUTF8(p.member, "\uFFFD"), Bytes: p.size, Digest: p.source}); err != nil {
+	if err := h.noteMember(p); err != nil {
 		return err
 	}
 	if p.err != nil {
 		return h.reject(h.file, p.member, p.err)
+	}
+	if err := h.remember(p); err != nil {
+		return err
 	}
 	return h.line(in.kind, p)
 }
@@ -70,7 +75,7 @@ func (h *harvest) inflateAll(ctx context.Context, in *input, wait *sync.WaitGrou
 		wait.Go(func() {
 			var z inflater
 			for t := range tasks {
-				t.out <- t.run(&z, in)
+				t.out <- t.run(&z, h, in)
 			}
 		})
 	}
@@ -121,7 +126,7 @@ func offer[T any](ctx context.Context, to chan<- T, v T) error {
 	}
 }
 
-func (t task) run(z *inflater, in *input) []prepared {
+func (t task) run(z *inflater, h *harvest, in *input) []prepared {
 	out := make([]prepared, len(t.members))
 	for i, m := range t.members {
 		if out[i] = (prepared{member: m.name, skip: passed(m.name)}); out[i].skip {
@@ -131,14 +136,30 @@ func (t task) run(z *inflater, in *input) []prepared {
 			out[i].err = code.New(code.LoadType, "not a JSON document")
 			continue
 		}
-		body, err := z.read(in.f, m)
-		if err != nil {
-			out[i].err = err
-			continue
-		}
-		out[i] = prepare(m.name, body)
+		out[i] = h.prepareMember(z, in, m)
 	}
 	return out
+}
+
+// prepareMember inflates and canonicalises one member, unless an earlier load did so with the same packed bytes.
+func (h *harvest) prepareMember(z *inflater, in *input, m member) prepared {
+	p := prepared{member: m.name}
+	if p.err = z.seek(in.f, m); p.err != nil {
+		return p
+	}
+	p.imprint = z.imprint
+	if h.again(in.kind, z, &p) {
+		return p
+	}
+	body, err := z.read(m)
+	if err != nil {
+		p.err = err
+		return p
+	}
+	imprint, met := p.imprint, p.met
+	p = prepare(m.name, body)
+	p.imprint, p.met = imprint, met
+	return p
 }
 
 // passed tells members that are no records by design: folders, and the indexes of the Go vulnerability database.

@@ -21,6 +21,8 @@ type row struct {
 	kind, key string
 	old       *layer.Item // nil: fresh
 	fresh     *candidate
+	same      *candidate    // has the line of old, whose shard is ill
+	torn      bool          // the shard of old is ill
 	last      bool          // old is the last line of its frame
 	offset    int64         // inside the new frame
 	fields    record.Fields // of fresh ones, set by the worker
@@ -33,9 +35,14 @@ func (r *row) length() int64 {
 	return r.old.Length
 }
 
-func rowOf(o *outcome) row {
+func (op *operation) rowOf(o *outcome) row {
 	if o.fresh == nil {
-		return row{kind: o.kind, key: o.key, old: o.old, last: o.last}
+		r := row{kind: o.kind, key: o.key, old: o.old, last: o.last, torn: op.hurt(o.old)}
+		if r.torn && o.same != nil && !o.same.known {
+			same := *o.same
+			r.same = &same
+		}
+		return r
 	}
 	fresh := *o.fresh
 	return row{kind: o.kind, key: o.key, fresh: &fresh}
@@ -43,6 +50,7 @@ func rowOf(o *outcome) row {
 
 // cutter groups live records into pieces, as 20 "Bodies" cuts frames.
 type cutter struct {
+	op    *operation
 	cut   map[string]uint // n per kind
 	send  func(*piece) error
 	rows  []row
@@ -51,7 +59,7 @@ type cutter struct {
 }
 
 func (c *cutter) add(o *outcome) error {
-	r := rowOf(o)
+	r := c.op.rowOf(o)
 	if !record.IsLine(r.kind) {
 		if err := c.flush(); err != nil {
 			return err
@@ -75,7 +83,7 @@ func (c *cutter) add(o *outcome) error {
 
 // follows tells whether r is where it was: the next line of the old frame that the rows so far began.
 func (c *cutter) follows(r *row) bool {
-	if r.old == nil || r.old.Offset != c.bytes {
+	if r.old == nil || r.torn || r.old.Offset != c.bytes {
 		return false
 	}
 	if len(c.rows) == 0 {

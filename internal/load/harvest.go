@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"sallyport/internal/bundle"
@@ -23,6 +24,9 @@ import (
 // sortBytes is the memory for candidates before a run is spilled.
 const sortBytes = 8 << 20
 
+// membersBytes is the memory for new members before a run is spilled.
+const membersBytes = 2 << 20
+
 // maxSaved is how many rejected members of a snapshot keep their older record by name; more rejects than that fail the load.
 const maxSaved = 100_000
 
@@ -35,6 +39,11 @@ type harvest struct {
 	seq   uint64
 	file  int // index of the file being read
 	known *follower
+
+	members   *members      // what earlier dumps were made of; nil: not known
+	fresh     *layer.Sorter // of known: what no earlier dump held
+	snapshots int           // dumps that say all there is
+	skipped   int64         // members that were not inflated
 
 	spool  *os.File
 	spoolW *bufio.Writer
@@ -54,6 +63,10 @@ func newHarvest(op *operation) (*harvest, error) {
 	h := &harvest{
 		op: op, runs: layer.NewSorter(op.room.FS, op.scratch(), "candidates", sortBytes), known: &follower{view: op.view},
 		snapshot: map[string]bool{}, saved: map[string]bool{},
+		members: op.openMembers(), fresh: layer.NewSorter(op.room.FS, op.scratch(), "members", membersBytes),
+	}
+	if len(op.ill) > 0 {
+		h.forget()
 	}
 	var err error
 	if h.spool, err = os.OpenFile(op.stage.Path("lines"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
@@ -72,8 +85,21 @@ func newHarvest(op *operation) (*harvest, error) {
 // scratch is the directory for runs: the staging area's own.
 func (op *operation) scratch() string { return filepath.Dir(op.stage.Path("runs")) }
 
+// forget makes every member be read and every line be kept.
+func (h *harvest) forget() {
+	h.known.view = nil
+	if h.members != nil {
+		h.members.close()
+		h.members = nil
+	}
+}
+
 func (h *harvest) close() {
 	h.runs.Close()
+	h.fresh.Close()
+	if h.members != nil {
+		h.members.close()
+	}
 	if h.spool != nil {
 		h.spool.Close()
 		os.Remove(h.spool.Name())
@@ -90,6 +116,16 @@ func (h *harvest) note(v any) error {
 		return err
 	}
 	_, err = h.ledger.Write(append(b, '\n'))
+	return err
+}
+
+// noteMember is note of one recordMember, written without reflection: there are as many as members.
+func (h *harvest) noteMember(p *prepared) error {
+	b := strconv.AppendInt(append(h.buf[:0], `{"bytes":`...), p.size, 10)
+	b = canon.AppendString(append(b, `,"digest":`...), p.source.String())
+	b = canon.AppendString(append(b, `,"member":`...), strings.ToValidUTF8(p.member, "\uFFFD"))
+	h.buf = append(b, '}', '\n')
+	_, err := h.ledger.Write(h.buf)
 	return err
 }
 
@@ -173,13 +209,16 @@ func (h *harvest) take(ctx context.Context, in *input) error {
 // line accepts one canonical line.
 func (h *harvest) line(kind string, l *prepared) error {
 	c := candidate{
-		kind: kind, key: l.fields.ID, digest: l.digest, length: int64(len(l.line)), modified: l.fields.Modified, member: l.member,
+		kind: kind, key: l.fields.ID, digest: l.digest, length: l.length, modified: l.fields.Modified, member: l.member, known: l.known,
 	}
-	known, err := h.known.has(kind, c.key, c.digest)
-	if err != nil {
-		return err
+	if !c.known {
+		known, err := h.known.has(kind, c.key, c.digest)
+		if err != nil {
+			return err
+		}
+		c.known = known
 	}
-	if c.known = known; !known {
+	if !c.known {
 		c.offset = h.spoolN
 		if _, err := h.spoolW.Write(l.line); err != nil {
 			return err
@@ -242,10 +281,15 @@ type prepared struct {
 	size   int64
 	source digest.Digest // of the bytes as received
 	line   []byte
+	length int64 // of line
 	digest digest.Digest
 	fields record.Fields
 	skip   bool
+	known  bool // the feed has this line: there is no need of its bytes
 	err    error
+
+	imprint digest.Digest // of a dump's member; zero: not taken
+	met     int64         // number in the members file, from 1; 0: not there
 }
 
 // prepare turns one foreign JSON document into a canonical line.
@@ -262,7 +306,7 @@ func prepare(member string, body []byte) prepared {
 		return p
 	}
 	if p.err = bundle.CheckKey(p.fields.ID); p.err == nil {
-		p.digest = digest.Of(p.line)
+		p.digest, p.length = digest.Of(p.line), int64(len(p.line))
 	}
 	return p
 }

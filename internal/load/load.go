@@ -4,6 +4,10 @@
 // file, and one transaction. The load record is a zstd stream of canonical JSON lines in the content store, named by the
 // generation: who loaded when, then each file with name, size and digest, each zip's members after it.
 //
+// Beside it lies what may be lost: the members file of a feed, D/loads/<feed>/<digest>, tells for each member of its dumps the
+// SHA-256 of the packed bytes and what they became. A member with the same packed bytes whose line the feed still has is
+// neither inflated nor parsed again. The file counts only with the digest that the active generation names.
+//
 //	files → guards → candidates (sorted by spilled runs; lines in a spool) ┐
 //	                                       the feed's layer, in key order  ┴→ merge → frames → shards, layer
 //
@@ -29,6 +33,7 @@ import (
 	"sallyport/internal/cas"
 	"sallyport/internal/clock"
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/durable"
 	"sallyport/internal/feed"
 	"sallyport/internal/ident"
@@ -111,6 +116,8 @@ type Result struct {
 	StateRoot  string            `json:"stateRoot"`
 	Records    int64             `json:"records"` // live ones afterwards
 	Unchanged  bool              `json:"unchanged,omitempty"`
+	Mended     int64             `json:"mended,omitempty"` // damaged or missing blobs of the feed that were written again
+	Ill        int64             `json:"ill,omitempty"`    // that still are damaged or missing
 	Counts     Counts            `json:"counts"`
 	Kinds      map[string]Counts `json:"kinds"`
 	Rejects    []Reject          `json:"rejects,omitempty"` // the first MaxRejects; Counts.Rejected has the number
@@ -253,9 +260,10 @@ type operation struct {
 	release func()
 	now     string // RFC 3339
 
-	at   feed.Point      // of the generation being made
-	from feed.Generation // the active one; zero Generation: none
-	view *layer.View     // of from, nil without one
+	at   feed.Point             // of the generation being made
+	from feed.Generation        // the active one; zero Generation: none
+	view *layer.View            // of from, nil without one
+	ill  map[digest.Digest]bool // blobs that from names and the content store has not
 
 	in  *harvest
 	sum summary
@@ -275,7 +283,11 @@ func (op *operation) run(ctx context.Context) error {
 	if err := op.compare(ctx); err != nil {
 		return err
 	}
-	if op.view != nil && op.sum.root == op.from.Root {
+	whole, err := op.mend(ctx)
+	if err != nil {
+		return err
+	}
+	if op.view != nil && op.sum.root == op.from.Root && !whole {
 		return op.nothing(ctx)
 	}
 	return op.write(ctx)
@@ -307,6 +319,9 @@ func (op *operation) begin() (err error) {
 		if op.view, err = op.room.Layers.Open(files...); err != nil {
 			return err
 		}
+	}
+	if err := op.findIll(); err != nil {
+		return err
 	}
 	if op.stage, err = op.room.CAS.Stage(); err != nil {
 		return err

@@ -20,6 +20,7 @@ type outcome struct {
 	old       *layer.Item // nil: added
 	last      bool        // old is the last line of its frame
 	fresh     *candidate  // nil: kept or removed
+	same      *candidate  // what was offered, when it is what the feed has
 	removed   bool
 }
 
@@ -75,6 +76,8 @@ func (op *operation) merge(ctx context.Context, rejects bool, fn func(*outcome) 
 		case 0:
 			if o = (outcome{kind: old.Kind, key: old.Key, old: old, last: last}); c.digest != old.Digest {
 				o.fresh = &c
+			} else {
+				o.same = &c
 			}
 		case 1:
 			o = outcome{kind: c.kind, key: c.key, fresh: &c}

@@ -9,8 +9,10 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 )
 
 // Limits of a dump: what any feed in the world stays far below.
@@ -174,36 +176,53 @@ func (m *member) extra(b []byte) error {
 
 // inflater reads members; it keeps its tables between them. Not for concurrent use.
 type inflater struct {
-	flate io.ReadCloser
-	in    *bufio.Reader
-	out   []byte
+	flate   io.ReadCloser
+	packed  []byte // how the member is packed, and the packed bytes behind it
+	in      bytes.Reader
+	out     []byte
+	imprint digest.Digest // of packed
+	heap    []byte        // for lookups of imprints
 }
 
-// read inflates one member: exactly the size and the CRC-32 that the directory says, at most maxMember bytes.
-// The bytes are valid until the next call.
-func (z *inflater) read(f io.ReaderAt, m member) ([]byte, error) {
-	if m.size > maxMember {
-		return nil, code.New(code.LineLimit, "the document is too long").Want(fmt.Sprintf("at most %d bytes", maxMember), m.size)
+// imprintHead is how many bytes of packed say how the member is packed.
+const imprintHead = 2 + 8 + 4
+
+// maxPacked is how many packed bytes a member may have: deflate makes nothing much longer than it was.
+const maxPacked = maxMember + maxMember/8
+
+// seek reads the packed bytes of a member and takes their imprint: the digest of how the member is packed, its size and
+// CRC-32 as the directory says them, and every packed byte. Members with equal imprints inflate to equal bytes.
+func (z *inflater) seek(f io.ReaderAt, m member) error {
+	if m.size > maxMember || m.packed > maxPacked {
+		return code.New(code.LineLimit, "the document is too long").Want(fmt.Sprintf("at most %d bytes", maxMember), max(m.size, m.packed))
 	}
 	var h [30]byte
 	if _, err := f.ReadAt(h[:], m.offset); err != nil || string(h[:4]) != "PK\x03\x04" {
-		return nil, badZip("the header before the member is missing")
+		return badZip("the header before the member is missing")
 	}
 	le := binary.LittleEndian
 	if int(le.Uint16(h[26:])) != len(m.name) || le.Uint16(h[8:]) != m.method {
-		return nil, badZip("the header before the member says something else than the directory")
+		return badZip("the header before the member says something else than the directory")
 	}
 	from := m.offset + 30 + int64(le.Uint16(h[26:])) + int64(le.Uint16(h[28:]))
-	body := io.NewSectionReader(f, from, m.packed)
-	if z.in == nil {
-		z.in = bufio.NewReaderSize(body, 1<<15)
-		z.flate = flate.NewReader(z.in)
-		z.out = make([]byte, 0, 1<<16)
+	z.packed = le.AppendUint32(le.AppendUint64(le.AppendUint16(z.packed[:0], m.method), uint64(m.size)), m.crc)
+	z.packed = slices.Grow(z.packed, int(m.packed))[:imprintHead+int(m.packed)]
+	if n, err := f.ReadAt(z.packed[imprintHead:], from); int64(n) != m.packed {
+		return code.Wrap(code.ZipBad, err, "a torn member")
 	}
-	z.in.Reset(body)
-	var r io.Reader = z.in
+	z.imprint = digest.Of(z.packed)
+	return nil
+}
+
+// read inflates the member that seek found: exactly the size and the CRC-32 that the directory says, at most maxMember
+// bytes. The bytes are valid until the next call.
+func (z *inflater) read(m member) ([]byte, error) {
+	z.in.Reset(z.packed[imprintHead:])
+	var r io.Reader = &z.in
 	if m.method == 8 {
-		if err := z.flate.(flate.Resetter).Reset(z.in, nil); err != nil {
+		if z.flate == nil {
+			z.flate = flate.NewReader(&z.in)
+		} else if err := z.flate.(flate.Resetter).Reset(&z.in, nil); err != nil {
 			return nil, err
 		}
 		r = z.flate

@@ -33,7 +33,10 @@ func survey(path string) (bodies map[string][]byte, err error) {
 	var z inflater
 	bodies = map[string][]byte{}
 	err = a.each(func(m member) error {
-		body, err := z.read(f, m)
+		if err := z.seek(f, m); err != nil {
+			return err
+		}
+		body, err := z.read(m)
 		bodies[m.name] = bytes.Clone(body)
 		return err
 	})

@@ -87,7 +87,9 @@ func Create(path string, fsys durable.FS, instance string) error {
 	if err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
-	err = b.Update(func(tx *bolt.Tx) error { return writeMeta(tx, instance) })
+	err = fsys.Step("sync", tmp, func() error {
+		return b.Update(func(tx *bolt.Tx) error { return writeMeta(tx, instance) })
+	})
 	if cerr := b.Close(); err == nil {
 		err = cerr
 	}

@@ -36,6 +36,8 @@ type Packing struct {
 	purpose  purpose
 	files    map[string]string // folded name → name on the medium
 	unlisted []string
+	lacking  []string // sheets
+	lenient  bool     // sheets may be missing
 }
 
 // Label is the verified label. It says who packed these bytes, never what they say.
@@ -53,6 +55,9 @@ func (p *Packing) Root() *root.Trusted { return p.voice.root }
 // Unlisted are files beside the bundle that the label does not name: never opened, no part of the verdict. The names are
 // attacker-controlled.
 func (p *Packing) Unlisted() []string { return p.unlisted }
+
+// Lacking are the signed sheets that are missing; none unless Options.SheetsMayLack.
+func (p *Packing) Lacking() []string { return p.lacking }
 
 // Dir is where the bundle lies in its file system.
 func (p *Packing) Dir() string { return p.dir }
@@ -87,7 +92,7 @@ func (p *Packing) opens(ids []seal.Identity) []seal.Identity {
 }
 
 // CheckLabel checks a bundle directory as far as the label goes: one label, its signature by a key with the role pack or
-// bundle, both sheets, every volume there with the signed size, no volume the label does not have. Volumes are not read.
+// bundle, both sheets (see SheetsMayLack), every volume there with the signed size, no volume the label does not have. Volumes are not read.
 //
 // When nothing is wrong but that volumes are missing or have another size, the Packing comes back beside the error (code
 // volume-damaged, else volume-missing), so that what is there can be used; Outer and Open refuse it again.
@@ -109,6 +114,7 @@ func CheckLabel(ctx context.Context, fsys fs.FS, dir string, o Options) (*Packin
 		return nil, err
 	}
 	p.purpose = purpose{roles: []string{root.RolePack, root.RoleBundle}, tenant: p.label.Tenant, origin: p.label.Packer.ID}
+	p.lenient = o.SheetsMayLack
 	if p.voice, err = j.accept(v, p.purpose, name); err != nil {
 		return nil, err
 	}
@@ -230,6 +236,10 @@ func (p *Packing) checkFiles() error {
 
 func (p *Packing) checkSheet(s bundle.Sheet) error {
 	name, there := p.files[fold(s.Name)]
+	if !there && p.lenient {
+		p.lacking = append(p.lacking, s.Name)
+		return nil
+	}
 	if !there {
 		return code.New(code.SheetBad, "a signed sheet is missing").In(path.Join(p.dir, s.Name), "").Want(s.Digest, "no such file")
 	}
@@ -329,10 +339,25 @@ func (p *Packing) verdict(states []VolumeState) error {
 		}
 	}
 	var e *code.Error
-	if len(bad) > 1 && errors.As(worst, &e) {
-		e.Next = fmt.Sprintf("Ask for volumes %s again; the other %d can stay.", strings.Join(bad, ", "), len(states)-len(bad))
+	if len(bad) > 0 && errors.As(worst, &e) {
+		e.Next = askAgain(bad, len(states)-len(bad))
 	}
 	return worst
+}
+
+// askAgain is the next step when volumes are bad.
+func askAgain(bad []string, good int) string {
+	which := "volume " + bad[0]
+	if len(bad) > 1 {
+		which = "volumes " + strings.Join(bad, ", ")
+	}
+	switch good {
+	case 0:
+		return fmt.Sprintf("Ask for %s again.", which)
+	case 1:
+		return fmt.Sprintf("Ask for %s again; the other one can stay.", which)
+	}
+	return fmt.Sprintf("Ask for %s again; the other %d can stay.", which, good)
 }
 
 // Loose is a bundle whose sums were checked and whose signer was not: what can be said without any key. It opens no door.

@@ -56,6 +56,9 @@ type Options struct {
 	Sink       Sink                    // nil discards
 	Progress   func(done, total int64) // outer bytes read; total 0: not known. One call at a time, from any goroutine
 	Limits     Limits
+	// SheetsMayLack lets a signed sheet be missing, for a reader that needs none of them; a changed one is refused all the same.
+	// Packing.Lacking names it.
+	SheetsMayLack bool
 }
 
 // Sink takes the contents while they are verified. What it got is not to be believed before Open has returned without

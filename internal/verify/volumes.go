@@ -172,7 +172,7 @@ func (v *volumes) place(err error, vol bundle.Volume) error {
 func damaged(p *Packing, vol bundle.Volume) *code.Error {
 	return code.New(code.VolumeDamaged, "this volume has other bytes than were signed").
 		In(path.Join(p.dir, vol.Name), fmt.Sprintf("volume %d of %d", vol.N, len(p.label.Volumes))).
-		Do(fmt.Sprintf("Ask for volume %d again; the others can stay.", vol.N))
+		Do(askAgain([]string{fmt.Sprint(vol.N)}, len(p.label.Volumes)-1))
 }
 
 func missing(p *Packing, vol bundle.Volume) *code.Error {
