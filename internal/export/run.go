@@ -70,15 +70,8 @@ func (r *Room) execute(ctx context.Context, id string) (err error) {
 	return w.distribute()
 }
 
-// reading is the time this appliance signs with: its clock, but never before what it has already accepted as past, and not
-// when it cannot be right while others tell the time here: nobody tells it to a hub, whose clock is all there is.
-func (r *Room) reading() time.Time {
-	t := r.Marks.Now()
-	if t.Trusted.After(t.Wall) || t.Suspect && !t.Anchor.IsZero() {
-		return t.Trusted.UTC().Truncate(time.Second)
-	}
-	return t.Wall.UTC().Truncate(time.Second)
-}
+// reading is the time this appliance signs with.
+func (r *Room) reading() time.Time { return r.Marks.Now().Stamp() }
 
 // plan pins everything the run says and carries, and moves it to running.
 func (w *work) plan() (err error) {

@@ -142,11 +142,5 @@ func (c *circle) byID(id string) (peer.Peer, bool) {
 	return peer.Peer{}, false
 }
 
-// issued is the time written on what we sign: the wall clock, unless it cannot be right. Where nobody ever told the time, a clock
-// far ahead is all there is: the program may be that old.
-func issued(t marks.Reading) time.Time {
-	if t.Suspect && (t.Trusted.After(t.Wall) || t.Source != "build") {
-		return t.Trusted
-	}
-	return t.Wall
-}
+// issued is the time written on what we sign.
+func issued(t marks.Reading) time.Time { return t.Stamp() }

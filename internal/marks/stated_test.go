@@ -41,3 +41,32 @@ func TestStated(t *testing.T) {
 		t.Fatalf("%v %s", err, m.Get().Trusted)
 	}
 }
+
+// What is signed carries the clock's time as long as that can be.
+func TestStamp(t *testing.T) {
+	build := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	day := 24 * time.Hour
+	for _, c := range []struct {
+		name     string
+		wall     time.Time
+		source   string
+		believed bool
+	}{
+		{"a day later", build.Add(day), "build", true},
+		{"1970", time.Unix(0, 0).UTC(), "build", false},
+		{"an old program", build.Add(800 * day), "build", true},
+		{"2099 and nobody ever told", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), "build", false},
+		{"far ahead of an anchor", build.Add(800 * day), "anchor", false},
+		{"a year after an anchor", build.Add(365 * day), "anchor", true},
+	} {
+		r := Reading{Wall: c.wall, Trusted: build, Source: c.source}
+		r.judge()
+		want := build
+		if c.believed {
+			want = c.wall
+		}
+		if got := r.Stamp(); !got.Equal(want) {
+			t.Errorf("%s: %s, want %s", c.name, got, want)
+		}
+	}
+}

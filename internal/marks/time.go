@@ -13,6 +13,7 @@ const (
 	behind   = 5 * time.Minute
 	ahead    = 24 * time.Hour
 	farAhead = 400 * 24 * time.Hour
+	oldest   = 5 * 365 * 24 * time.Hour // a program that runs is younger; our own trust root lives longer
 )
 
 // Reading is one reading of time. Take one per operation and pass it down.
@@ -56,6 +57,17 @@ func (r *Reading) judge() {
 	diff := r.Wall.Sub(r.Trusted)
 	r.Suspect = diff < -behind || diff > farAhead
 	r.Unproven = diff > ahead
+}
+
+// Stamp is the time written on what we sign, in whole seconds: the clock, but never before what is proven to be past, and not
+// when it cannot be right while something else told the time. Where nothing ever did, a clock far ahead is all there is (the
+// program may be that old), up to the age that no program reaches.
+func (r Reading) Stamp() time.Time {
+	at := r.Wall
+	if at.Before(r.Trusted) || r.Suspect && r.Source != "build" || at.Sub(r.Trusted) > oldest {
+		at = r.Trusted
+	}
+	return at.UTC().Truncate(time.Second)
 }
 
 func (m *Marks) now() time.Time {
