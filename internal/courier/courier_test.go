@@ -195,6 +195,31 @@ func TestVerifySeveral(t *testing.T) {
 	want(t, 6, "NOT VERIFIED", []string{verifiedLine, "volume-damaged"}, "verify", s.dir, "--key", s.pub, "--identity", s.age)
 }
 
+// A bundle of another signer beside a good one: the verdict is a refusal, and says which half it is about.
+func TestVerifySeveralSigners(t *testing.T) {
+	s := newStick(t, nil)
+	back, err := forge.Plan{From: s.w.Stranger, To: []*forge.Appliance{s.w.Hub}, Seal: bundle.SealAge}.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Write(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	mixed := "NOT ALL VERIFIED: 1 good, 1 signed by a key that was not given: who signed that one was not checked."
+	want(t, 7, mixed, []string{verifiedLine, "signer-unknown"}, "verify", s.dir, "--key", s.pub, "--identity", s.age)
+	want(t, 7, "NOT VERIFIED: signed by a key", nil, "verify", s.dir, "--key", s.keep(t, "other.pub", s.w.Hub.Anchor.Public().PEM()))
+	volume := filepath.Join(s.dir, filepath.FromSlash(s.b.Dir), s.b.Label.Volumes[0].Name)
+	body, err := os.ReadFile(volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body[7] ^= 1
+	if err := os.WriteFile(volume, body, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(t, 6, "NOT VERIFIED: ", []string{"volume-damaged", "signer-unknown"}, "verify", s.dir, "--key", s.pub, "--identity", s.age)
+}
+
 func TestJSON(t *testing.T) {
 	s := newStick(t, nil)
 	status, out, _ := mirror(t, "verify", s.dir, "--root", s.root, "--identity", s.age, "--json")

@@ -134,6 +134,36 @@ func (r *report) sum() {
 		}
 	}
 	r.Verdict, r.Sentence, r.Exit = worst.Verdict, worst.Sentence, worst.Exit
+	if s := r.mixed(worst); s != "" {
+		r.Sentence = s
+	}
+}
+
+// mixed is the sentence about several bundles of which some are good and nothing speaks against the others but that nobody
+// gave the key of their signer. The verdict stays that of the worst.
+func (r *report) mixed(worst *item) string {
+	if worst.Error == nil || worst.Error.Code != string(code.SignerUnknown) || len(r.Items) < 2 {
+		return ""
+	}
+	good, other := int64(0), int64(0)
+	for _, it := range r.Items {
+		switch {
+		case it.Verdict == verified || it.Verdict == intact:
+			good++
+		case it.Error != nil && it.Error.Code == string(code.SignerUnknown):
+			other++
+		default:
+			return ""
+		}
+	}
+	if good == 0 {
+		return ""
+	}
+	which := "that one"
+	if other > 1 {
+		which = "those"
+	}
+	return fmt.Sprintf("NOT ALL VERIFIED: %d good, %d signed by a key that was not given: who signed %s was not checked. Import only what is verified. Nothing was changed.", good, other, which)
 }
 
 // rank orders what a person must hear first: damage, then trust, then everything else that is no success, then what was

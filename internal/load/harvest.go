@@ -119,7 +119,7 @@ func (h *harvest) note(v any) error {
 	return err
 }
 
-// noteMember is note of one recordMember, written without reflection: there are as many as members.
+// noteMember writes the line of one member: its bytes, digest and name. There are as many as members: no reflection.
 func (h *harvest) noteMember(p *prepared) error {
 	b := strconv.AppendInt(append(h.buf[:0], `{"bytes":`...), p.size, 10)
 	b = canon.AppendString(append(b, `,"digest":`...), p.source.String())
@@ -145,11 +145,6 @@ type (
 		Digest  digest.Digest `json:"digest"`
 		Format  string        `json:"format"`
 		Members int64         `json:"members,omitempty"`
-	}
-	recordMember struct {
-		Member string        `json:"member"`
-		Bytes  int64         `json:"bytes"`
-		Digest digest.Digest `json:"digest"`
 	}
 )
 
