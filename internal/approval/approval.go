@@ -25,8 +25,9 @@ import (
 type Plan struct {
 	Digest    digest.Digest `json:"digest"`
 	Tenant    string        `json:"tenant"`
-	Kind      string        `json:"kind"`    // import, trust, …
-	Subject   string        `json:"subject"` // what a person sees
+	Kind      string        `json:"kind"`              // import, trust, …
+	Subject   string        `json:"subject"`           // what a person sees
+	Changes   []string      `json:"changes,omitempty"` // and the lines below it: what would change
 	Proposer  string        `json:"proposer"`
 	Need      int           `json:"need"` // people who must say yes
 	Grants    []Grant       `json:"grants,omitempty"`
@@ -34,6 +35,7 @@ type Plan struct {
 	CreatedAt string        `json:"createdAt"`
 	ExpiresAt string        `json:"expiresAt"`
 	UsedAt    string        `json:"usedAt,omitempty"`
+	Over      string        `json:"over,omitempty"` // why nobody is asked any more, where it was neither used nor denied
 }
 
 // Grant is one person's word.
@@ -72,6 +74,8 @@ func (p Plan) open(at time.Time) error {
 		return code.New(code.Conflict, "plan %s was executed at %s", p.Digest.Short(), p.UsedAt)
 	case p.Denied != nil:
 		return code.New(code.Conflict, "plan %s was denied by %q", p.Digest.Short(), p.Denied.Person)
+	case p.Over != "":
+		return code.New(code.Conflict, "plan %s is over: %s", p.Digest.Short(), p.Over)
 	case err != nil:
 		return fmt.Errorf("plan %s: %w", p.Digest.Short(), err)
 	case !at.Before(expires):
@@ -94,7 +98,7 @@ func Propose(tx *state.Tx, p Plan, at time.Time, expire time.Duration) (Plan, er
 		old.Need = max(old.Need, p.Need)
 		return old, put(tx, old)
 	}
-	p.Grants, p.Denied, p.UsedAt = nil, nil, ""
+	p.Grants, p.Denied, p.UsedAt, p.Over = nil, nil, "", ""
 	p.CreatedAt, p.ExpiresAt = clock.Format(at), clock.Format(at.Add(expire))
 	return p, put(tx, p)
 }
@@ -174,6 +178,16 @@ func Use(tx *state.Tx, d digest.Digest, at time.Time) (Plan, error) {
 	return p, put(tx, p)
 }
 
+// Close ends a plan that there is nothing left to do for, and says why. One that is unknown or over stays as it is.
+func Close(tx *state.Tx, d digest.Digest, why string) error {
+	p, ok, err := plans.Get(tx, d.String())
+	if err != nil || !ok || p.UsedAt != "" || p.Denied != nil || p.Over != "" {
+		return err
+	}
+	p.Over = why
+	return put(tx, p)
+}
+
 // List lists the plans of a tenant ("": all): first those neither used nor denied, then the others, newest first.
 func List(tx *state.Tx, tenant string) (all []Plan, err error) {
 	err = plans.Scan(tx, "", func(_ string, p Plan) error {
@@ -183,7 +197,7 @@ func List(tx *state.Tx, tenant string) (all []Plan, err error) {
 		return nil
 	})
 	over := func(p Plan) int {
-		if p.UsedAt != "" || p.Denied != nil {
+		if p.UsedAt != "" || p.Denied != nil || p.Over != "" {
 			return 1
 		}
 		return 0

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -192,5 +193,34 @@ func TestLoneIsNeverTheSecond(t *testing.T) {
 	}
 	if p, err := say(a, root); err != nil || len(p.Grants) != 2 {
 		t.Errorf("root executes what two people agreed to: %+v %v", p, err)
+	}
+}
+
+// A plan that there is nothing left to do for takes no words any more, says why, and may be proposed anew.
+func TestClose(t *testing.T) {
+	db := statetest.Open(t)
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	d := digest.Of([]byte("plan"))
+	if err := db.Update(t.Context(), func(tx *state.Tx) error {
+		if err := Close(tx, d, "nobody asked"); err != nil {
+			return err
+		}
+		plan := Plan{Digest: d, Kind: "import", Need: 1}
+		if _, err := Propose(tx, plan, at, time.Hour); err != nil {
+			return err
+		}
+		if err := Close(tx, d, "the bundle is here"); err != nil {
+			return err
+		}
+		if _, err := Approve(tx, d, Grant{Person: "uid:1001"}, at); code.Of(err) != code.Conflict || !strings.Contains(err.Error(), "the bundle is here") {
+			t.Errorf("%v", err)
+		}
+		p, err := Propose(tx, plan, at, time.Hour)
+		if p.Over != "" {
+			t.Errorf("%+v", p)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

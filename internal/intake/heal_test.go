@@ -15,7 +15,7 @@ import (
 )
 
 // bodies are the digests of the shards a forged bundle carries.
-func bodies(b *forge.Built) (ill Ill) {
+func bodies(b *forge.Bundle) (ill Ill) {
 	ill = Ill{Blobs: map[digest.Digest]bool{}, Layers: map[string]bool{}}
 	for _, c := range b.Manifest.Contents {
 		if c.Role == bundle.RoleShard {
@@ -90,7 +90,7 @@ func TestHealFromOwn(t *testing.T) {
 	}{
 		{forge.Plan{From: s.forged(), To: []*forge.Appliance{w.Hub}, Seal: bundle.SealNone}, "", ""},
 		{forge.Plan{From: s.forged(), To: []*forge.Appliance{w.Hub}, Seal: bundle.SealAge}, code.NotForUs, "made here"},
-		{forge.Plan{From: w.Stranger, To: []*forge.Appliance{w.Hub}, Seal: bundle.SealAge}, code.NotForUs, "addressed"},
+		{forge.Plan{From: w.Stranger, To: []*forge.Appliance{w.Hub}, Seal: bundle.SealAge}, code.NotForUs, "not encrypted"},
 	} {
 		b, err := c.plan.Build()
 		s.must(err)

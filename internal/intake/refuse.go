@@ -29,9 +29,10 @@ type QuarantineRow struct {
 	At     string `json:"at"`
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
-	Bundle string `json:"bundle"` // NAME as the label says; proves nothing
-	Label  string `json:"label"`  // digest of the label file
-	Dir    string `json:"dir"`    // below D/quarantine
+	Bundle string `json:"bundle"`         // NAME as the label says; proves nothing
+	From   string `json:"from,omitempty"` // who made it, as the label says; proves nothing
+	Label  string `json:"label"`          // digest of the label file
+	Dir    string `json:"dir"`            // below D/quarantine
 	Bytes  int64  `json:"bytes"`
 	Signer string `json:"signer,omitempty"` // id of the known key whose signature of the label holds
 }
@@ -65,7 +66,10 @@ func (im *imports) refuse(c candidate, pr *prepared, why error) error {
 		l := c.packing.Label()
 		o.Plan = BundlePlan{Name: l.Name, Kind: l.Kind, Variant: l.Variant, BundleID: l.BundleID.String(), LabelID: c.packing.ID().String(), From: l.Appliance.Name, Bytes: l.Bytes, CreatedAt: l.CreatedAt}
 	}
-	row.Bundle = o.Plan.Name
+	row.Bundle, row.From = o.Plan.Name, o.Plan.From
+	if l := im.v.peek(c.dir); l != nil && row.Bundle == "" {
+		row.Bundle, row.From = clean(l.Name), clean(l.Appliance.Name) // what nobody vouches for: enough to find the stick by
+	}
 	if c.packing != nil {
 		row.Signer = c.packing.Signer().ID()
 	}
@@ -207,7 +211,7 @@ func (im *imports) refused(o *Outcome, row *QuarantineRow, c candidate) error {
 			}
 		}
 		if c.row != nil {
-			if err := waiting.Delete(tx, c.row.Label); err != nil {
+			if err := unwait(tx, *c.row, "the bundle was refused: "+o.Code); err != nil {
 				return err
 			}
 		}

@@ -39,7 +39,7 @@ func TestReleaseOfWhatIsNotThere(t *testing.T) {
 	if s.tree() != tree || !maps.Equal(s.events(), events) {
 		t.Error("something was changed")
 	}
-	if list, err := s.ListQuarantine(context.Background(), ""); err != nil || len(list) != 1 {
+	if list, err := s.ListQuarantine(context.Background(), ""); err != nil || len(list) != 1 || list[0].From != w.Stranger.Name || list[0].Bundle == "" {
 		t.Errorf("%v %+v", err, list)
 	}
 	if res, err := s.take(other); err != nil || res.Outcomes[0].Decision != Activated {
@@ -67,7 +67,7 @@ func TestReleaseTakesInNothingElse(t *testing.T) {
 	s.must(err)
 	s.must(os.WriteFile(volumes[0], good[:10], 0o600))
 	// refused once more, for another reason, it is the same entry still
-	if _, err := s.Release(ctx, "Q-1", Request{Path: stick, Actor: "uid:1001", Yes: true}, nil); code.Of(err) != code.VolumeDamaged {
+	if _, err := s.Release(ctx, "Q-1", Request{Path: stick, Actor: "uid:1001", Yes: true}, nil); code.Of(err) != code.VolumeDamaged || !strings.Contains(err.Error(), "too short") {
 		t.Errorf("a cut volume: %v", err)
 	}
 	if list, err := s.ListQuarantine(ctx, ""); err != nil || len(list) != 1 || list[0].Number != "Q-1" {
@@ -136,5 +136,35 @@ func TestEntryWithoutFiles(t *testing.T) {
 	}
 	if _, err := s.RemoveQuarantine(ctx, "Q-1", "lost with the disk", "uid:1001"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A missing sheet is a note in the outcome, also where the volumes come in parts; a changed one is a refusal.
+func TestMissingSheetIsANote(t *testing.T) {
+	w := world(t, 79)
+	s := newSite(t, "site", "acme")
+	s.meetHub(w.Hub)
+	b := cut(t, w, s)
+	changed := s.lay(b, 1, 2)
+	cover := filepath.Join(changed, b.Dir, bundle.CoverName)
+	body, err := os.ReadFile(cover)
+	s.must(err)
+	s.must(os.WriteFile(cover, append(body, '\n'), 0o600))
+	if _, err := s.take(changed); code.Of(err) != code.SheetBad || len(s.waits()) != 0 {
+		t.Errorf("changed: %v", err)
+	}
+	var rest []int64
+	for _, v := range b.Label.Volumes[2:] {
+		rest = append(rest, v.N)
+	}
+	for i, stick := range []string{s.lay(b, 1, 2), s.lay(b, rest...)} {
+		s.must(os.Remove(filepath.Join(stick, b.Dir, bundle.CoverName)))
+		res, err := s.take(stick)
+		if len(res.Outcomes) != 1 || strings.Join(res.Outcomes[0].Lacking, " ") != bundle.CoverName {
+			t.Fatalf("stick %d: %v %+v", i+1, err, res.Outcomes)
+		}
+		if want := []Decision{Waits, Activated}[i]; res.Outcomes[0].Decision != want {
+			t.Errorf("stick %d: %v %s", i+1, err, res.Outcomes[0].Decision)
+		}
 	}
 }

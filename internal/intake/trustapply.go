@@ -87,7 +87,7 @@ func (r *Room) chosen(changes []*trustChange, typed string) (*trustChange, error
 }
 
 func (c *trustChange) proposal(r *Room, q TrustRequest) approval.Plan {
-	return approval.Plan{Digest: c.id, Tenant: c.peer.Tenant, Kind: kindTrust, Subject: c.peer.Name + ": " + c.what(), Proposer: q.Actor, Need: r.people()}
+	return approval.Plan{Digest: c.id, Tenant: c.peer.Tenant, Kind: kindTrust, Subject: c.peer.Name + ": " + c.what(), Changes: c.plan.Changes, Proposer: q.Actor, Need: r.people()}
 }
 
 func (q TrustRequest) grant() approval.Grant {

@@ -56,7 +56,7 @@ func (c *trustChange) seen(v *visit) TrustChange {
 	default:
 		t.What, t.Old, t.New = "card", c.peer.Recipient, c.card.card.Recipient
 	}
-	t.Sentence = fmt.Sprintf("%s changes %s: a change of trust, which takes two people and is never made by an import. Until then nothing of it counts here. Look at it with sallyport trust plan MEDIUM.", c.plan.Peer, c.what())
+	t.Sentence = fmt.Sprintf("%s changes %s: a change of trust, which takes two people and is never made by an import. Until then nothing of it counts here. Look at it with %s.", c.plan.Peer, c.what(), v.trustPlan())
 	return t
 }
 
@@ -87,6 +87,11 @@ func (im *imports) versions() {
 			Sentence: fmt.Sprintf("%s was signed under root version %d of %s, here it is version %d. %s", pr.plan.Name, n, pr.peer.Name, t.Version(), next),
 		})
 	}
+}
+
+// rootComes tells that a newer root of a peer lies on this medium and waits for two people.
+func (im *imports) rootComes(name string) bool {
+	return slices.ContainsFunc(im.v.trust, func(c TrustChange) bool { return c.Peer == name && c.What == "root" && c.New != "" })
 }
 
 // newerRoot tells that something on this medium was signed under a newer root of a peer than the one known here.

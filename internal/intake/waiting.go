@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/approval"
 	"sallyport/internal/bundle"
 	"sallyport/internal/clock"
 	"sallyport/internal/code"
@@ -169,12 +170,22 @@ func (r *Room) shareOf(parked int64, name string) error {
 
 // forget is the transaction's part of ending a wait: every packing of the bundle that waits here.
 func forget(tx *state.Tx, id digest.Digest) error {
-	return waiting.Scan(tx, "", func(key string, row WaitingRow) error {
+	return waiting.Scan(tx, "", func(_ string, row WaitingRow) error {
 		if row.BundleID != id {
 			return nil
 		}
-		return waiting.Delete(tx, key)
+		return unwait(tx, row, "the bundle is here")
 	})
+}
+
+// unwait ends one wait, and the plan that people were asked about meanwhile.
+func unwait(tx *state.Tx, row WaitingRow, why string) error {
+	if d, err := digest.Parse(row.Plan); err == nil {
+		if err := approval.Close(tx, d, why); err != nil {
+			return err
+		}
+	}
+	return waiting.Delete(tx, row.Label)
 }
 
 // Forget drops one waiting bundle, because a person says so. label is the label id or how it begins, or the bundle's name.
@@ -221,7 +232,7 @@ func (r *Room) end(ctx context.Context, row WaitingRow, actor, reason string, wh
 		attrs["code"] = string(why)
 	}
 	err := r.State.Update(ctx, func(tx *state.Tx) error {
-		if err := waiting.Delete(tx, row.Label); err != nil {
+		if err := unwait(tx, row, reason); err != nil {
 			return err
 		}
 		_, err := r.Timeline.Append(tx, timeline.Event{Type: "bundle.import.parked", Tenant: row.Tenant, Actor: actor, Subject: "bundle/" + row.Name, Attrs: attrs})

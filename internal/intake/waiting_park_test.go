@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/approval"
 	"sallyport/internal/bundle"
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/state"
 )
 
@@ -284,4 +286,37 @@ func TestParkedBesideVolumes(t *testing.T) {
 	}
 	h.check(2)
 	h.s.gone()
+}
+
+// What people were asked about a bundle while it was parked is over when it was activated, overtaken or dropped: nobody can say
+// yes to it then.
+func TestAskedWhileParkedIsOver(t *testing.T) {
+	ctx := context.Background()
+	for name, end := range map[string]func(h *history){
+		"activated": func(h *history) { h.must(h.full(1)) },
+		"overtaken": func(h *history) { h.must(h.full(3)); h.must(h.full(4)) },
+		"dropped": func(h *history) {
+			_, err := h.s.Forget(ctx, h.s.waits()[0].Label, "not wanted", "uid:1001")
+			h.s.must(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := grown(t, 61)
+			h.take(h.delta(2, 1))
+			asked, err := digest.Parse(h.s.waits()[0].Plan)
+			h.s.must(err)
+			end(h)
+			h.s.gone()
+			h.s.must(h.s.State.View(func(tx *state.Tx) error {
+				p, err := approval.Get(tx, asked)
+				if p.Over == "" {
+					t.Errorf("it is still asked: %+v", p)
+				}
+				return err
+			}))
+			if _, err := h.s.Approve(ctx, Word{Digest: asked, Actor: "uid:1002"}); code.Of(err) != code.Conflict {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }

@@ -40,7 +40,9 @@ func (im *imports) witness(tx *state.Tx, name, id string, log bundle.Log) error 
 		return timeline.Witness(tx, id, newest)
 	}
 	sentence := fmt.Sprintf("The timeline of %s does not prove: %s. Keep this stick and call.", name, clean(why.Error()))
-	if im.newerRoot(name) {
+	if last != nil && newest.Number > last.Number && im.rootComes(name) {
+		sentence = fmt.Sprintf("%s begins a new timeline, as an appliance does that was restored from a backup, and its new trust root, which must say so, waits: look at it with %s. If the timeline does not prove after that either, keep this stick and call.", name, im.v.trustPlan())
+	} else if im.newerRoot(name) {
 		sentence = fmt.Sprintf("The timeline of %s does not prove yet: %s. It was written under a newer trust root than the one known here: apply that, and if the next bundle does not prove it either, keep this stick and call.", name, clean(why.Error()))
 	}
 	im.doubts = append(im.doubts, TrustChange{Peer: name, What: "timeline", Sentence: sentence})

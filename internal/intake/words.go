@@ -145,13 +145,13 @@ func forWhom(l *bundle.Label, before string) string {
 func (im *imports) refusedSentence(c candidate, pr *prepared, o *Outcome, why error) string {
 	kept := ""
 	if o.Quarantine != "" {
-		kept = fmt.Sprintf(" The stick is kept as evidence in quarantine %s; write that number on it.", o.Quarantine)
+		kept = fmt.Sprintf(" The stick is evidence: keep it and write %[1]s on it. Its label and the log of this check are kept here in quarantine %[1]s.", o.Quarantine)
 	}
 	switch code.Of(why) {
 	case code.LabelMissing:
 		return "Copying to this stick was not finished: no label. It is resumed at the hub, not imported here."
 	case code.SignerUnknown:
-		return fmt.Sprintf("Signed by a key this site does not know: (%s). If headquarters changed its key, import the trust update first. If not, keep the stick and call.%s", im.v.strangerWords(c.dir), kept)
+		return fmt.Sprintf("Signed by a key this site does not know (%s)%s. %s%s", im.v.strangerWords(c.dir), im.v.claimed(c.dir), im.v.strangerNext(c.dir), kept)
 	case code.Rollback:
 		here, there := "", ""
 		if pr != nil && pr.bundle == nil {
@@ -209,6 +209,34 @@ func inBrackets(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
+}
+
+// claimed names whom an unverified label says it is of.
+func (v *visit) claimed(dir string) string {
+	l := v.peek(dir)
+	if l == nil {
+		return ""
+	}
+	return ", in the name of " + clean(l.Appliance.Name)
+}
+
+// strangerNext is what to do about a key that is not known here: a change of trust on the same medium may bring it.
+func (v *visit) strangerNext(dir string) string {
+	l := v.peek(dir)
+	for _, t := range v.trust {
+		if l != nil && t.Peer == l.Appliance.Name && t.New != "" {
+			return fmt.Sprintf("A change of trust of %s lies on this stick and may bring the key: look at it with %s, then import again.", t.Peer, v.trustPlan())
+		}
+	}
+	return "If the sender changed its key, bring its trust update: sallyport trust plan shows the one on a stick. If not, keep the stick and call."
+}
+
+// trustPlan is the command that shows the changes of trust on this medium.
+func (v *visit) trustPlan() string {
+	if v.medium == nil {
+		return "sallyport trust plan MEDIUM"
+	}
+	return "sallyport trust plan " + clean(v.medium.Path())
 }
 
 // strangerWords are the nine words of the key that an unverified label names. A key id is a hash of the key: the key itself

@@ -267,7 +267,7 @@ func (p *Packing) checkVolume(vol bundle.Volume) error {
 		return readError(err, path.Join(p.dir, name), 0)
 	}
 	if info.Size() != vol.Bytes {
-		return damaged(p, vol).Want(fmt.Sprint(vol.Bytes, " bytes"), fmt.Sprint(info.Size(), " bytes"))
+		return resized(p, vol, info.Size())
 	}
 	return nil
 }
@@ -339,7 +339,7 @@ func (p *Packing) verdict(states []VolumeState) error {
 		}
 	}
 	var e *code.Error
-	if len(bad) > 0 && errors.As(worst, &e) {
+	if len(bad) > 1 && errors.As(worst, &e) {
 		e.Next = askAgain(bad, len(states)-len(bad))
 	}
 	return worst
@@ -347,10 +347,7 @@ func (p *Packing) verdict(states []VolumeState) error {
 
 // askAgain is the next step when volumes are bad.
 func askAgain(bad []string, good int) string {
-	which := "volume " + bad[0]
-	if len(bad) > 1 {
-		which = "volumes " + strings.Join(bad, ", ")
-	}
+	which := "volumes " + strings.Join(bad, ", ")
 	switch good {
 	case 0:
 		return fmt.Sprintf("Ask for %s again.", which)

@@ -405,3 +405,31 @@ func TestOutbound(t *testing.T) {
 		t.Fatal(got, err)
 	}
 }
+
+// A reader that needs no sheet may do without them; one that was changed is refused all the same, and everybody else refuses both.
+func TestSheetsMayLack(t *testing.T) {
+	w := world(t)
+	b := build(t, forge.Plan{From: w.Hub})
+	strict := options(w)
+	lenient := strict
+	lenient.SheetsMayLack = true
+	for name, change := range map[string]func(files fstest.MapFS, cover string){
+		"missing": func(files fstest.MapFS, cover string) { delete(files, cover) },
+		"changed": func(files fstest.MapFS, cover string) {
+			files[cover] = &fstest.MapFile{Data: append(slices.Clone(files[cover].Data), '\n')}
+		},
+	} {
+		files := fstest.MapFS{}
+		for name, body := range b.Files {
+			files[name] = &fstest.MapFile{Data: body}
+		}
+		change(files, path.Join(b.Dir, "COVER.txt"))
+		if _, err := verify.CheckLabel(context.Background(), files, b.Dir, strict); code.Of(err) != code.SheetBad {
+			t.Errorf("%s, strict: %v", name, err)
+		}
+		p, err := verify.CheckLabel(context.Background(), files, b.Dir, lenient)
+		if name == "missing" && (err != nil || !slices.Equal(p.Lacking(), []string{"COVER.txt"})) || name == "changed" && code.Of(err) != code.SheetBad {
+			t.Errorf("%s, lenient: %v", name, err)
+		}
+	}
+}

@@ -135,7 +135,7 @@ func (v *volumes) one(ctx context.Context, vol bundle.Volume) error {
 		case at > vol.Bytes:
 			return damaged(v.p, vol).Want(fmt.Sprint(vol.Bytes, " bytes"), "more")
 		case end && at < vol.Bytes:
-			return damaged(v.p, vol).Want(fmt.Sprint(vol.Bytes, " bytes"), fmt.Sprint(at, " bytes"))
+			return resized(v.p, vol, at)
 		case end && digest.Sum(h) != vol.Digest:
 			return damaged(v.p, vol).Want(vol.Digest, digest.Sum(h))
 		}
@@ -170,9 +170,23 @@ func (v *volumes) place(err error, vol bundle.Volume) error {
 }
 
 func damaged(p *Packing, vol bundle.Volume) *code.Error {
+	next := fmt.Sprintf("Ask for volume %d again", vol.N)
+	if len(p.label.Volumes) > 1 {
+		next += "; the others can stay"
+	}
+	next += "."
 	return code.New(code.VolumeDamaged, "this volume has other bytes than were signed").
 		In(path.Join(p.dir, vol.Name), fmt.Sprintf("volume %d of %d", vol.N, len(p.label.Volumes))).
-		Do(askAgain([]string{fmt.Sprint(vol.N)}, len(p.label.Volumes)-1))
+		Do(next)
+}
+
+// resized is damage that the size alone shows.
+func resized(p *Packing, vol bundle.Volume, got int64) *code.Error {
+	e := damaged(p, vol).Want(fmt.Sprint(vol.Bytes, " bytes"), fmt.Sprint(got, " bytes"))
+	if e.Msg = "this volume is too short: its copy was cut off"; got > vol.Bytes {
+		e.Msg = "this volume is longer than was signed"
+	}
+	return e
 }
 
 func missing(p *Packing, vol bundle.Volume) *code.Error {
