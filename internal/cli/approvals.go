@@ -67,7 +67,7 @@ func (a *app) approval(action string, q wire.ApprovalRequest) error {
 			denied = p.Denied.Person + " at " + p.Denied.At + ": " + p.Denied.Reason
 		}
 		pairs(w, "plan", p.Digest, "kind", p.Kind, "state", p.State, "subject", p.Subject, "tenant", p.Tenant, "proposed", p.Proposer+" at "+p.CreatedAt,
-			"said yes", strings.Join(yes, "; "), "needs", fmt.Sprint(p.Need), "said no", denied, "open until", p.ExpiresAt, "made", p.UsedAt)
+			"said yes", strings.Join(yes, "; "), "needs", fmt.Sprint(p.Need), "said no", denied, "open until", p.ExpiresAt, "made", p.UsedAt, "over", p.Over)
 		for _, line := range p.Changes {
 			fmt.Fprintf(w, "  %s\n", clean(line))
 		}

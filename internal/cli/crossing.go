@@ -85,7 +85,7 @@ func (a *app) peersCmd() *cobra.Command {
 
 func (a *app) peer(w io.Writer, p wire.Peer) {
 	pairs(w, "peer", p.Name, "id", p.ID, "tenant", p.Tenant, "their tenant", p.TheirTenant, "fingerprint", p.Fingerprint, "words", p.Words,
-		"recipient", p.Recipient, "software", p.Software, "trust", p.TrustedHow+" by "+p.TrustedBy+" at "+p.TrustedAt+" (trusted time)", "last contact", p.LastContact)
+		"recipient", p.Recipient, "software", p.Software, "trust", p.TrustedHow+" by "+p.TrustedBy+" at "+p.TrustedAt+" (trusted time)", "last contact", p.LastContact, "asks for", asks(p.Asks))
 	var rows [][]string
 	for _, h := range p.Holds {
 		rows = append(rows, []string{h.Feed, fmt.Sprint(h.Generation), short(h.StateRoot), h.At, yesNo(h.Current)})
@@ -94,6 +94,13 @@ func (a *app) peer(w io.Writer, p wire.Peer) {
 		fmt.Fprintln(w)
 		table(w, "FEED GENERATION ROOT TOLD CURRENT", rows)
 	}
+}
+
+func asks(volumes int) string {
+	if volumes == 0 {
+		return ""
+	}
+	return units.Plural(int64(volumes), "volume", "volumes") + " again: sallyport exchange MEDIUM writes them"
 }
 
 func (a *app) peersAddCmd() *cobra.Command {
@@ -199,7 +206,7 @@ func (a *app) importCmd() *cobra.Command {
 		if in == nil {
 			return err
 		}
-		return a.join(in, func(w io.Writer) { a.imported(w, in, a.typed("import", args[0])) }, err)
+		return a.join(in, func(w io.Writer) { a.imported(w, in, a.typed("import", args[0])) }, a.late(in, err))
 	})
 	c.Flags().BoolVar(&q.Yes, "yes", false, "approve the plan without looking at it first")
 	c.Flags().StringVar(&q.Approve, "approve", "", "approve exactly the plan with this digest")
@@ -235,13 +242,48 @@ func decided(bundle, feed string) string {
 	return feed
 }
 
+// outcomeWord is what became of a bundle in one word. An old one is late: nothing is wrong with it.
+func outcomeWord(o wire.Outcome) string {
+	if o.Decision == "refused" && o.Code == string(code.Rollback) {
+		return "late"
+	}
+	return o.Decision
+}
+
+// named is the name of a bundle before its sentence, where there are several and the sentence does not say it.
+func named(o wire.Outcome, all int) string {
+	name := o.Plan.Name
+	if name == "" {
+		name = filepath.Base(o.Dir)
+	}
+	if all < 2 || strings.Contains(o.Sentence, name) {
+		return ""
+	}
+	return clean(name) + ": "
+}
+
+// late turns the error of a visit that met nothing but data older than ours into its exit status alone: the text says it, and
+// nothing is wrong.
+func (a *app) late(in *wire.Imported, err error) error {
+	if a.json || in == nil || code.Of(err) != code.Rollback {
+		return err
+	}
+	if slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Decision == "refused" && o.Code != string(code.Rollback) }) {
+		return err
+	}
+	return exit(code.Lookup(code.Rollback).Exit())
+}
+
 // imported prints what was found and done, and how to go on when a plan waits.
 func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 	waits := false
+	for _, t := range in.Trust { // first: what is refused below may be refused because of it
+		fmt.Fprintf(w, "trust: %s\n", clean(t.Sentence))
+	}
 	for _, o := range in.Outcomes {
-		fmt.Fprintf(w, "%s: %s\n", o.Decision, clean(o.Sentence))
+		fmt.Fprintf(w, "%s: %s%s\n", outcomeWord(o), named(o, len(in.Outcomes)), clean(o.Sentence))
 		for _, f := range o.Plan.Feeds {
-			fmt.Fprintf(w, "  %s %s/%s generation %d: %s added, %s changed, %s removed, %s\n", decided(o.Decision, f.Decision), clean(origin(f)), clean(f.Feed), f.Generation,
+			fmt.Fprintf(w, "  %s %s/%s generation %s: %s added, %s changed, %s removed, %s\n", decided(o.Decision, f.Decision), clean(origin(f)), clean(f.Feed), generation(f.Epoch, f.Generation),
 				units.Count(f.Added), units.Count(f.Changed), units.Count(f.Removed), units.Plural(f.Records, "record", "records"))
 		}
 		if o.Receipt != "" {
@@ -258,9 +300,6 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 		}
 		waits = waits || o.Decision == "planned"
 	}
-	for _, t := range in.Trust {
-		fmt.Fprintf(w, "trust: %s\n", clean(t.Sentence))
-	}
 	for _, name := range in.Cards {
 		a.say("The newer card of %s was recorded.", clean(name))
 	}
@@ -270,6 +309,10 @@ func (a *app) imported(w io.Writer, in *wire.Imported, again string) {
 	said := slices.ContainsFunc(in.Outcomes, func(o wire.Outcome) bool { return o.Sentence == in.Sentence })
 	if in.Sentence != "" && !said {
 		fmt.Fprintln(w, clean(in.Sentence))
+	}
+	if in.Damaged > 0 {
+		a.say("But %s here damaged or missing, and this stick may have it:", units.Plural(int64(in.Damaged), "thing is", "things are"))
+		a.say("→ %s", clean(in.Next))
 	}
 	if !waits {
 		return
@@ -304,7 +347,7 @@ func (a *app) exchangeCmd() *cobra.Command {
 		if x == nil {
 			return err
 		}
-		return a.join(x, func(w io.Writer) { a.exchanged(w, x, a.typed("exchange", args[0])) }, err)
+		return a.join(x, func(w io.Writer) { a.exchanged(w, x, a.typed("exchange", args[0])) }, a.late(x.In, err))
 	})
 	f := c.Flags()
 	f.BoolVar(&q.Yes, "yes", false, "approve the plan without looking at it first")

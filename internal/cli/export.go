@@ -227,6 +227,9 @@ func (a *app) peersConfirmCmd() *cobra.Command {
 			how := "confirmed by voice"
 			if r.Proven {
 				how = "proven by its receipt already; the words say the same"
+				if r.Run.Deliveries[q.Peer].How == "voice" {
+					how = "confirmed by voice before; the words say the same"
+				}
 			}
 			fmt.Fprintf(w, "%s: %s at %s, %s\n", clean(r.Run.Name), clean(r.Decision), clean(q.Peer), how)
 		})

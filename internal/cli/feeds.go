@@ -123,9 +123,17 @@ func (a *app) rhythmCmd() *cobra.Command {
 func (a *app) feeds(w io.Writer, list []wire.Feed) {
 	var rows [][]string
 	for _, f := range list {
-		rows = append(rows, []string{f.FullName, fmt.Sprint(f.Generation), units.Count(f.Records), f.AcceptedAt, short(f.StateRoot), feedAge(f), feedState(f)})
+		rows = append(rows, []string{f.FullName, generation(f.Epoch, f.Generation), units.Count(f.Records), f.AcceptedAt, short(f.StateRoot), feedAge(f), feedState(f)})
 	}
 	table(w, "FEED GENERATION RECORDS ACCEPTED ROOT AGE STATE", rows)
+}
+
+// generation is its number, with the epoch once a restore has begun a new one.
+func generation(epoch, number int64) string {
+	if epoch > 1 {
+		return fmt.Sprintf("%d.%d", epoch, number)
+	}
+	return fmt.Sprint(number)
 }
 
 // feedAge is how old the data is; a lower bound after a start without a new anchor.
@@ -133,11 +141,11 @@ func feedAge(f wire.Feed) string {
 	if f.Standing == "" {
 		return "-"
 	}
-	age := units.Age(time.Duration(f.AgeSeconds) * time.Second)
+	age := time.Duration(f.AgeSeconds) * time.Second
 	if f.AtLeast {
-		return "at least " + age
+		return units.AgeAtLeast(age)
 	}
-	return age
+	return units.Age(age)
 }
 
 func feedState(f wire.Feed) string {

@@ -40,7 +40,7 @@ func (a *app) store(w io.Writer, s wire.Store) {
 		"blobs", fmt.Sprintf("%s, %s", units.Count(s.Blobs), units.Size(s.Bytes)),
 		"orphans", orphanWords(s), "dead", deadWords(s),
 		"layers", size(s.Layers), "state", size(s.State), "staging", size(s.Staging), "waiting", size(s.Waiting),
-		"quarantine", size(s.Quarantine), "shelf", size(s.Shelf), "backups", size(s.Backups),
+		"quarantine", size(s.Quarantine), "shelf", shelfWords(s), "backups", size(s.Backups),
 		"prune", pruneWords(s), "scrub", scrubWords(s.Scrub))
 	a.damaged(w, s.Damaged)
 	if s.Stopped {
@@ -49,6 +49,13 @@ func (a *app) store(w io.Writer, s wire.Store) {
 	if s.Prunable > 0 {
 		a.say("→ %s", a.typed("store", "prune", "--keep", fmt.Sprint(s.Keeping), "--plan"))
 	}
+}
+
+func shelfWords(s wire.Store) string {
+	if s.Shelf == 0 {
+		return ""
+	}
+	return units.Size(s.Shelf) + " of bundles made here, kept so that they can be written to a stick again"
 }
 
 func orphanWords(s wire.Store) string {
@@ -108,8 +115,9 @@ func (a *app) damaged(w io.Writer, list []wire.Damaged) {
 
 func (a *app) storePruneCmd() *cobra.Command {
 	var q wire.PruneRequest
-	c := command("prune", "drop old generations that nothing holds, and what nothing names; works on a full disk", 0, func([]string) error {
-		if q.Keep < 0 {
+	var c *cobra.Command
+	c = command("prune", "drop old generations that nothing holds, and what nothing names; works on a full disk", 0, func([]string) error {
+		if q.Keep < 0 || q.Keep == 0 && c.Flags().Changed("keep") {
 			return code.New(code.BadUsage, "--keep").Want("1 or more", q.Keep)
 		}
 		p, err := call[wire.Pruned](a, "store/prune", q)

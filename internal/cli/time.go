@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func (a *app) time(w io.Writer, t wire.TimeShown) {
 	if t.Anchor != "" {
 		age := units.Age(time.Duration(t.AnchorAge) * time.Second)
 		if t.AtLeast {
-			age = "at least " + age
+			age = units.AgeAtLeast(time.Duration(t.AnchorAge) * time.Second)
 		}
 		anchor = t.Anchor + ", " + age + " old"
 	}
@@ -53,7 +54,7 @@ func (a *app) timeSetCmd() *cobra.Command {
 		if q.At == "" {
 			return missing("--at", "Say it in UTC, like 2026-11-21T09:30:00Z.")
 		}
-		return a.timed("time/set", q)
+		return a.timed("time/set", q, "set", "--at", q.At)
 	})
 	c.Flags().StringVar(&q.At, "at", "", "the time in UTC, like 2026-11-21T09:30:00Z; it never goes back")
 	agreeing(c, &q)
@@ -64,13 +65,14 @@ func (a *app) timeConfirmCmd() *cobra.Command {
 	var q wire.TimeRequest
 	c := command("confirm PEER --reason R", "let a peer's anchor count that moves time by more than 400 days; this needs two people", 1, func(args []string) error {
 		q.Peer = args[0]
-		return a.timed("time/confirm", q)
+		return a.timed("time/confirm", q, "confirm", q.Peer)
 	})
 	agreeing(c, &q)
 	return c
 }
 
-func (a *app) timed(action string, q wire.TimeRequest) error {
+// timed proposes a time, or says the second yes; words are the command again, without who says it and why.
+func (a *app) timed(action string, q wire.TimeRequest, words ...string) error {
 	if q.Reason == "" {
 		return missing("--reason", "Say why, in your words: it stands in the timeline.")
 	}
@@ -78,7 +80,15 @@ func (a *app) timed(action string, q wire.TimeRequest) error {
 	if err != nil {
 		return err
 	}
-	return a.show(t, func(w io.Writer) { a.time(w, t) })
+	return a.show(t, func(w io.Writer) {
+		if t.Proposed == "" {
+			a.time(w, t)
+			return
+		}
+		fmt.Fprintf(w, "Proposed: time %s. Nothing has changed yet.\nplan %s\n", clean(strings.Join(words, " ")), t.Proposed)
+		words = append([]string{"time"}, append(words, "--reason", "WHY", "--approve", t.Proposed)...)
+		a.say("The second person types, signed in as themselves: %s", clean(a.elsewhere(words...)))
+	})
 }
 
 // breached tells whether the data of a feed is in breach of its budget.

@@ -59,9 +59,9 @@ func (a *app) trustViews(w io.Writer, v wire.TrustViews, keys bool) {
 func keyTable(w io.Writer, keys []wire.KeyRow) {
 	var rows [][]string
 	for _, k := range keys {
-		rows = append(rows, []string{k.Kind, k.State, yesNo(k.Here), day(k.NotAfter), strings.Join(k.Tenants, ","), k.KeyID})
+		rows = append(rows, []string{k.Kind, k.State, yesNo(k.Here), day(k.NotAfter), strings.Join(k.Tenants, ","), k.KeyID, k.Words})
 	}
-	table(w, "KEY STATE HERE UNTIL TENANT ID", rows)
+	table(w, "KEY STATE HERE UNTIL TENANT ID WORDS", rows)
 }
 
 // day is the date of a time; "" is a dash.

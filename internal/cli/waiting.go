@@ -58,12 +58,14 @@ func (a *app) quarantineCmd() *cobra.Command {
 		return a.show(q, func(w io.Writer) {
 			var rows [][]string
 			for _, x := range q.Entries {
-				rows = append(rows, []string{x.Number, day(x.At), x.Code, x.Bundle, units.Size(x.Bytes)})
+				rows = append(rows, []string{x.Number, day(x.At), x.Code, x.Bundle, x.From, units.Size(x.Bytes)})
 			}
-			table(w, "ENTRY SINCE CODE BUNDLE SIZE", rows)
+			table(w, "ENTRY SINCE CODE BUNDLE FROM SIZE", rows)
 			if len(rows) == 0 {
 				a.say("Nothing is in quarantine.")
+				return
 			}
+			a.say("FROM and BUNDLE are what the labels say. Look into one: %s NUMBER", a.typed("quarantine", "show"))
 		})
 	})
 	show := command("show NUMBER", "show one entry: why it was refused, and what is kept of it", 1, func(args []string) error {
@@ -72,7 +74,7 @@ func (a *app) quarantineCmd() *cobra.Command {
 			return err
 		}
 		return a.show(x, func(w io.Writer) {
-			pairs(w, "entry", x.Number, "bundle", x.Bundle, "since", x.At, "tenant", x.Tenant, "code", x.Code, "reason", x.Reason,
+			pairs(w, "entry", x.Number, "bundle", x.Bundle, "from", x.From, "since", x.At, "tenant", x.Tenant, "code", x.Code, "reason", x.Reason,
 				"label", x.Label, "signer", x.Signer, "files", strings.Join(x.Files, ", "), "folder", x.Dir)
 			fmt.Fprintln(w)
 			for line := range strings.Lines(x.Log) {

@@ -202,11 +202,9 @@ func everyPoint(t *testing.T, r *Rig) {
 	}
 }
 
-// BUG: no operation of the rig passes these points yet; nothing is killed there.
-var notYet = []string{
-	"cas-condemn", "scrub.condemned", "heal.committed", "ballast.given", "ballast.made", "prune.forgotten", "prune.layers",
-	"quarantine.removed", "waiting.ended", "restore.begun", "restore.synced", "restore.named", "time.told",
-}
+// BUG: no operation of the rig passes these points yet; nothing is killed there. The first takes a disk that is full, the
+// second a damaged record.
+var notYet = []string{"ballast.given", "load.mended"}
 
 // pointNames lists the arguments of all calls of Point.
 func pointNames(t *testing.T) (names []string) {

@@ -20,7 +20,7 @@ type Operation struct {
 	make     func(at place) []string                             // how the program makes the data directory; nil: it is there, and served
 	proof    func(ctx context.Context, at place, n *notes) error // of what was acknowledged beside the feeds; nil: nothing
 	short    bool                                                // its medium lacks volumes on purpose
-	ill      bool                                                                     // it begins with records that cannot be read
+	ill      bool                                                // it begins with records that cannot be read
 	together bool                                                // all feeds flip in one transaction
 	delivers string                                              // the run that becomes delivered; "": none
 	start    string                                              // folder with d and medium
@@ -215,7 +215,7 @@ func (o *Operation) compareRuns(v view, n *notes, f *findings) {
 		if !final(r.State) {
 			f.add(Other, "run %s is still %s", r.ID, r.State)
 		}
-		if r.State != "succeeded" && (r.Code == "" || r.ErrorCode == "" || r.Message == "") {
+		if r.State != "succeeded" && r.State != "expired" && (r.Code == "" || r.ErrorCode == "" || r.Message == "") {
 			f.add(Other, "run %s %s without a reason: %q %q %q", r.ID, r.State, r.ErrorCode, r.Code, r.Message)
 		}
 	}

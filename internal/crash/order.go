@@ -60,7 +60,7 @@ func (l *ledgerOfSyncs) step(where, verb, p string, folder bool) {
 	case "create", "mkdir":
 		l.dirs[dir] = append(l.dirs[dir], p)
 	case "remove":
-		if !strings.HasPrefix(p, l.data+"/cas/sha256/") && !strings.HasPrefix(p, l.data+"/quarantine/") { // what comes back is swept again
+		if !strings.HasPrefix(p, l.data+"/cas/") && !strings.HasPrefix(p, l.data+"/quarantine/") { // what comes back is swept again
 			l.dirs[dir] = slices.Clip(l.dirs[dir]) // nothing new, and yet not synced
 		}
 	case "syncdir":
@@ -104,7 +104,7 @@ func (l *ledgerOfSyncs) rename(where, p, dir string) {
 		}
 		l.clean(where, l.medium)
 	case l.bases[strings.TrimSuffix(path.Base(p), ".key")+".next"]: // a key that was prepared, whole, under that name
-	case l.forgettable(p):
+	case l.forgettable(p), strings.HasPrefix(p, l.data+"/cas/damaged/"): // the bytes of a condemned blob are wrong anyway
 	case !l.bases[path.Base(p)] && l.ready[dir] <= 0:
 		l.wrong = append(l.wrong, where+": the file was not synced")
 	}

@@ -34,7 +34,11 @@ func (d *Daemon) ill(ctx context.Context) (intake.Ill, error) {
 		for _, b := range r.Bad {
 			ill.Layers[b.Name] = true
 		}
-		if err := d.liveIn(g.Generation, live); err != nil {
+		names := d.liveIn
+		if len(r.Bad) > 0 {
+			names = d.namedIn
+		}
+		if err := names(g.Generation, live); err != nil {
 			d.log.Warn("what a generation needs is not known", "feed", g.Ref.Name, "generation", g.Point.String(), "err", err.Error())
 		}
 	}
@@ -95,7 +99,7 @@ func (d *Daemon) uses(name string, g feed.Generation, blobs map[digest.Digest]*w
 	}
 	if b := blobs[g.LoadRecord]; b != nil {
 		b.Used = append(b.Used, name+": the record of who loaded it")
-		b.Next = "No stick has it: load the same files again, which makes a new generation."
+		b.Next = localNext
 	}
 	for _, v := range g.Vouchers() {
 		if b := blobs[v.Manifest]; b != nil {
@@ -120,13 +124,13 @@ func (d *Daemon) uses(name string, g feed.Generation, blobs map[digest.Digest]*w
 	}
 	for _, l := range [...]*layer.Layer{v.Base(), v.Overlay()} {
 		if l != nil {
-			documentsOf(name, l, blobs)
+			documentsOf(name, l, blobs, g.LoadedBy != "")
 		}
 	}
 }
 
 // documentsOf names the damaged documents of a layer. It walks the kinds that have documents, and only when one is damaged.
-func documentsOf(name string, l *layer.Layer, blobs map[digest.Digest]*wire.Damaged) {
+func documentsOf(name string, l *layer.Layer, blobs map[digest.Digest]*wire.Damaged, local bool) {
 	found := false
 	err := l.Documents(func(b digest.Digest) error {
 		if blobs[b] != nil {
@@ -140,6 +144,9 @@ func documentsOf(name string, l *layer.Layer, blobs map[digest.Digest]*wire.Dama
 	for kind := range l.Meta().Counts {
 		err := l.Scan(kind, "", func(e layer.Entry) error {
 			if b := blobs[e.Digest]; b != nil && e.Document {
+				if local {
+					b.Next = localNext
+				}
 				b.Used = append(b.Used, fmt.Sprintf("%s: %s %s", name, kind, e.Key))
 			}
 			return nil
@@ -151,7 +158,7 @@ func documentsOf(name string, l *layer.Layer, blobs map[digest.Digest]*wire.Dama
 }
 
 // localNext is what to do about what was made here: bundles for others are encrypted for them.
-const localNext = "It was made here, and sticks for others cannot be opened here: take it from a backup, or load its sources into a feed of another name."
+const localNext = "It was made here: load the same files again: sallyport load --feed NAME FILE…. Sticks for others cannot be opened here."
 
 func plural(kind string) string {
 	switch kind {

@@ -76,6 +76,10 @@ func sound(t *testing.T, dir, what string) {
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
+	var next uint64
+	if err := d.state.Update(context.Background(), func(tx *state.Tx) (err error) { next, err = tx.NextSeq("quarantine"); return err }); err != nil || next <= 1<<20 {
+		t.Errorf("%s: an entry in quarantine could get a number twice: %d, %v", what, next, err)
+	}
 	if err := d.cas.Check(context.Background()); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}

@@ -166,8 +166,17 @@ func (d *Daemon) scrubRest(ctx context.Context, r *round) error {
 			return err
 		}
 	}
-	live := map[digest.Digest]bool{}
+	live, torn := map[digest.Digest]bool{}, map[string]bool{}
+	for _, b := range r.Bad {
+		torn[b.Name] = b.What == "layer"
+	}
 	for _, g := range gens {
+		if slices.ContainsFunc(files(g.Generation), func(file string) bool { return torn[file] }) {
+			if err := d.namedIn(g.Generation, live); err != nil {
+				d.log.Warn("what a generation needs is not known", "feed", g.Ref.Name, "generation", g.Point.String(), "err", err.Error())
+			}
+			continue // what a damaged layer names may never have been
+		}
 		if err := d.liveIn(g.Generation, live); err != nil {
 			continue // its layers are named already
 		}
@@ -196,7 +205,7 @@ func (d *Daemon) scrubLayers(ctx context.Context, g feed.Spare, seen map[string]
 		r.Layers, r.Bytes = r.Layers+1, r.Bytes+l.Bytes
 		s, why := d.scrubLayer(l.File)
 		if why != nil {
-			r.Bad = append(r.Bad, wire.Damaged{What: "layer", Name: l.File, Bytes: l.Bytes, Why: why.Error()})
+			r.Bad = append(r.Bad, wire.Damaged{What: "layer", Name: l.File, Bytes: l.Bytes, Why: layerWhy(why)})
 			return ctx.Err()
 		}
 		if s != (sum{}) {
@@ -212,13 +221,16 @@ func (d *Daemon) scrubLayers(ctx context.Context, g feed.Spare, seen map[string]
 		if err = serr; err == nil && got.Root != g.Root {
 			err = code.New(code.StateRootBad, "").Want(g.Root, got.Root)
 		}
+		if err == nil {
+			err = d.proveLayers(ctx, v, g)
+		}
 		err = errors.Join(err, v.Close())
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		r.Bad = append(r.Bad, wire.Damaged{What: "layer", Name: files(g.Generation)[len(g.Layers)-1], Why: err.Error()})
+		r.Bad = append(r.Bad, wire.Damaged{What: "layer", Name: files(g.Generation)[len(g.Layers)-1], Why: layerWhy(err)})
 		return nil
 	}
 	return d.state.Update(ctx, func(tx *state.Tx) error {
@@ -405,7 +417,7 @@ func (s store) Heal(ctx context.Context, path, actor string, progress func(wire.
 	for _, h := range list {
 		b := wire.HealedBundle{Name: h.Name, From: h.From, Blobs: len(h.Blobs), Layers: len(h.Layers), Bytes: h.Bytes}
 		if h.Err != nil {
-			b.Code, b.Reason = string(code.Of(h.Err)), h.Err.Error()
+			b.Code, b.Reason = string(code.Of(h.Err)), reasonOf(h.Err)
 		}
 		out.Bundles = append(out.Bundles, b)
 		out.Blobs, out.Layers, out.Bytes = out.Blobs+b.Blobs, out.Layers+b.Layers, out.Bytes+b.Bytes
@@ -424,12 +436,27 @@ func (s store) Heal(ctx context.Context, path, actor string, progress func(wire.
 	switch {
 	case len(out.Left) == 0:
 		out.Sentence = "Healed: nothing that is known to be damaged is left."
+	case !slices.ContainsFunc(out.Left, func(b wire.Damaged) bool { return b.Next != localNext }):
+		out.Sentence = fmt.Sprintf("%s left, made here: load the same files again with sallyport load.", units.Plural(int64(len(out.Left)), "damaged thing is", "damaged things are"))
 	case out.Blobs+out.Layers == 0:
 		out.Sentence = "Nothing on this medium has what is missing here. Try an older stick, or ask headquarters for a full."
 	default:
 		out.Sentence = fmt.Sprintf("%s left: try another stick, or ask headquarters for a full.", units.Plural(int64(len(out.Left)), "damaged thing is", "damaged things are"))
 	}
 	return out, nil
+}
+
+// reasonOf is an error without the path it is about, which stands beside it, and without the causes below it.
+func reasonOf(err error) string {
+	var e *code.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	msg := e.Msg
+	if msg == "" {
+		msg = code.Lookup(e.Code).Summary
+	}
+	return msg
 }
 
 // recheck looks again at what is no blob, after something was healed.

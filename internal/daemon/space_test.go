@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"sallyport/internal/cas"
+	"sallyport/internal/code"
+	"sallyport/internal/config"
 	"sallyport/internal/durable"
 	"sallyport/internal/wire"
 )
@@ -170,5 +173,30 @@ func TestPruneFaults(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(hub.dir, "ballast")); err == nil {
 		t.Error("a ballast of 0 bytes was made")
+	}
+}
+
+// A failed sync is one, also of the ballast: the data directory is not known any more, and nothing is begun on it.
+func TestFailedSyncOfBallastEndsTheStart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	if _, err := Init(InitOptions{DataDir: dir, Name: "hub", Tenant: "acme", SingleOperator: true, Actor: "test"}, Deps{}); err != nil {
+		t.Fatal(err)
+	}
+	failed := false
+	fs := durable.WithHook(func(op durable.Op) durable.Verdict {
+		if !failed && op == (durable.Op{Verb: "syncdir", Path: dir}) {
+			failed = true
+			return durable.Fail(syscall.EIO)
+		}
+		return durable.Do
+	})
+	c := config.New(dir)
+	c.Reserve = 1 << 20
+	r, err := Start(t.Context(), c, Deps{FS: fs})
+	if err == nil {
+		r.Stop()
+	}
+	if !failed || code.Of(err) != code.FsyncFailed || !strings.Contains(err.Error(), "ballast") {
+		t.Errorf("sync failed: %v; start: %v", failed, err)
 	}
 }

@@ -54,6 +54,12 @@ func (s store) Show(ctx context.Context) (out wire.Store, err error) {
 	return out, nil
 }
 
+// Damaged lists what is known to be damaged or missing.
+func (s store) Damaged(context.Context) ([]wire.Damaged, error) {
+	last, err := s.d.lastScrub()
+	return last.Damaged, err
+}
+
 // Prune drops generations beyond the newest ones, and what nothing names; with q.Plan it only says what would go.
 func (s store) Prune(ctx context.Context, q wire.PruneRequest, actor string) (out wire.Pruned, err error) {
 	if q.Keep == 0 {

@@ -67,8 +67,8 @@ func (d *Daemon) live(without map[place]bool) (func(digest.Digest) bool, error) 
 	return func(b digest.Digest) bool { return set[b] }, nil
 }
 
-// liveIn adds what one generation names: papers, shards, and the documents of its layers.
-func (d *Daemon) liveIn(g feed.Generation, set map[digest.Digest]bool) error {
+// papersIn adds what the ledger itself names of a generation: papers and shards.
+func papersIn(g feed.Generation, set map[digest.Digest]bool) {
 	for _, l := range g.Layers {
 		for _, s := range l.Shards {
 			set[s] = true
@@ -80,6 +80,17 @@ func (d *Daemon) liveIn(g feed.Generation, set map[digest.Digest]bool) error {
 	for _, v := range g.Vouchers() {
 		set[v.Manifest] = true
 	}
+}
+
+// namedIn is liveIn without a look at the layers, which are damaged: what the ledger and the signed manifests name.
+func (d *Daemon) namedIn(g feed.Generation, set map[digest.Digest]bool) error {
+	papersIn(g, set)
+	return d.vouched(g, set)
+}
+
+// liveIn adds what one generation names: papers, shards, and the documents of its layers.
+func (d *Daemon) liveIn(g feed.Generation, set map[digest.Digest]bool) error {
+	papersIn(g, set)
 	v, err := d.layers.Open(files(g)...)
 	if err == nil {
 		err = v.Blobs(func(b digest.Digest) error {

@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/peer"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
+	"sallyport/internal/units"
 )
 
 // Confirmed is what six spoken words said.
@@ -83,9 +84,19 @@ func spoken(tx *state.Tx, p peer.Peer, words string) (found job.Run, decision st
 		return false
 	})
 	if err == nil && found.ID == "" {
-		err = code.New(code.SpokenWrong, "").In(p.Name, "").Want("six words of a bundle for "+p.Name, fmt.Sprintf("%.80q", words))
+		err = misheard(p.Name, words)
 	}
 	return found, decision, err
+}
+
+// misheard says of six words that fit nothing which of them cannot be right, and where the site reads them again.
+func misheard(name, words string) error {
+	text, got := "", fmt.Sprintf("%.80q", words)
+	if odd := units.Unlisted(words); len(odd) > 0 {
+		text = "misheard: " + strings.Join(odd, ", ") + " is on no list of words"
+	}
+	return code.New(code.SpokenWrong, "%s", text).In(name, "").Want("six words of a bundle for "+name, got).
+		Do("Hear all six words again: at " + name + " sallyport receipts list names the receipt, and sallyport receipts show R-n prints its words.")
 }
 
 // voiced is what the words say about our feeds.

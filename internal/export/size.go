@@ -3,6 +3,8 @@ package export
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"sallyport/internal/code"
 	"sallyport/internal/feed"
@@ -13,7 +15,10 @@ import (
 
 // FullSize is about how many bytes a full mirror of a tenant takes: its shards as they are packed, and its documents before
 // they are.
-func (r *Room) FullSize(tenant string) (total int64, err error) {
+func (r *Room) FullSize(tenant string) (total int64, err error) { return r.fullSize(tenant, nil) }
+
+// fullSize is FullSize of these feeds; of all when none is named.
+func (r *Room) fullSize(tenant string, names []string) (total int64, err error) {
 	var gens []feed.Generation
 	err = r.State.View(func(tx *state.Tx) error {
 		feeds, err := feed.List(tx, tenant)
@@ -25,7 +30,7 @@ func (r *Room) FullSize(tenant string) (total int64, err error) {
 			if err != nil {
 				return err
 			}
-			if f.Local && ok {
+			if f.Local && ok && (len(names) == 0 || slices.Contains(names, f.Ref.Name)) {
 				gens = append(gens, g)
 			}
 		}
@@ -80,13 +85,20 @@ func (r *Room) sized(q Request, err error) error {
 	if !code.Has(err, code.ExportBase) || !errors.As(err, &e) {
 		return err
 	}
-	n, serr := r.FullSize(q.Tenant)
+	names := q.Feeds
+	if len(names) == 0 && e.Place != "" {
+		names = strings.Split(e.Place, ", ")
+	}
+	n, serr := r.fullSize(q.Tenant, names)
 	if serr != nil {
 		return errors.Join(err, serr)
 	}
 	next := "Send a full: stella export run submit --profile mirror:full"
 	if q.For != "" {
 		next += " --for " + q.For
+	}
+	for _, f := range names {
+		next += " --feed " + f
 	}
 	sized := *e
 	sized.Msg = fmt.Sprintf("%s (about %s)", e.Msg, units.Size(n))

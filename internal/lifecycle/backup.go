@@ -49,6 +49,9 @@ func (r *Room) Backup(ctx context.Context, who Person, to string, progress Progr
 	if err := media.Outside(to, r.DataDir); err != nil {
 		return m, err
 	}
+	if err := travels(to); err != nil {
+		return m, err
+	}
 	if err := r.FS.Mkdir(to, 0o700); err != nil {
 		return m, fmt.Errorf("backup: %w", err)
 	}
@@ -62,6 +65,22 @@ func (r *Room) Backup(ctx context.Context, who Person, to string, progress Progr
 		return m, fmt.Errorf("backup to %s: %w", to, err)
 	}
 	return m, nil
+}
+
+// travels refuses a medium that goes to others: a backup holds our private keys. Code usage.
+func travels(to string) error {
+	for dir := to; ; dir = filepath.Dir(dir) {
+		for _, sign := range []string{"cards", "bundles", "receipts", "roots"} {
+			info, err := os.Stat(filepath.Join(dir, "sallyport", sign))
+			if err == nil && info.IsDir() {
+				return code.New(code.BadUsage, "this is a stick that travels: a backup holds the private keys of this appliance").In(dir, "").
+					Do("Write it to another medium, one that you keep as you keep the keys.")
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // errMoved says that a layer or blob went away between the copy of the state and its own.

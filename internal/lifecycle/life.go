@@ -26,7 +26,7 @@ import (
 //	timeline    a new log, whose first entry names the last head that the backup knows
 //	own root    version N+1, which names epochs and log; whoever trusts N takes it up as one change of trust. What was
 //	            published after the backup is taken from a medium first: no version is signed twice
-//	counters    of cards, receipts, inventories and anchors: 2^20 further, more than one appliance gives out in a life
+//	counters    of cards, receipts, inventories, anchors and quarantine: 2^20 further, more than one appliance gives out in a life
 //
 // What it had heard from peers is dropped, and until something of each was read again nothing is exported to it.
 
@@ -121,6 +121,9 @@ func (l *life) begin(tx *state.Tx) (err error) {
 		l.out.Feeds = append(l.out.Feeds, RestoredFeed{b.Ref.Name, b.Before.String(), b.After.String()})
 	}
 	if err := l.forget(tx); err != nil {
+		return err
+	}
+	if err := tx.LeapSeq("quarantine", leapBy*uint64(1+l.Earlier)); err != nil {
 		return err
 	}
 	return l.end(tx)

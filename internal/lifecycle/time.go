@@ -26,7 +26,7 @@ func (r *Room) SetTime(ctx context.Context, who Person, at time.Time, reason, ap
 			Do("The way back from a wrong anchor is a new trust root of its signer with a higher time epoch.")
 	}
 	text := clock.Format(at)
-	d := planDigest(map[string]string{"what": "sallyport/v1/time", "site": r.ID, "at": text})
+	d := r.TimePlan(at)
 	if err := r.agree(ctx, who, "time", "setting the trusted time to "+text, reason, d, approve); err != nil {
 		return err
 	}
@@ -37,6 +37,11 @@ func (r *Room) SetTime(ctx context.Context, who Person, at time.Time, reason, ap
 		return fmt.Errorf("set time: %w", err)
 	}
 	return nil
+}
+
+// TimePlan is what people say yes to when they set the time.
+func (r *Room) TimePlan(at time.Time) digest.Digest {
+	return planDigest(map[string]string{"what": "sallyport/v1/time", "site": r.ID, "at": clock.Format(at)})
 }
 
 // ConfirmAnchor lets a time anchor count that came in with an accepted bundle and moves time by more than 400 days: its

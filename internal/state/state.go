@@ -225,6 +225,15 @@ func (db *DB) Size() int64 {
 	return st.Size()
 }
 
+// LeapSeq makes a counter go on by further, for a restored appliance: numbers given out since its backup are not known.
+func (tx *Tx) LeapSeq(name string, by uint64) error {
+	n, err := tx.NextSeq(name)
+	if err != nil {
+		return err
+	}
+	return tx.Put(string(seqBucket), []byte(name), binary.BigEndian.AppendUint64(nil, n-1+by))
+}
+
 // NextSeq counts from 1 per name; a rolled back transaction gives its number back.
 func (tx *Tx) NextSeq(name string) (uint64, error) {
 	var n uint64

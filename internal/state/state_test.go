@@ -266,6 +266,16 @@ func TestGroupCommit(t *testing.T) {
 	if err := db.Update(t.Context(), func(tx *Tx) (err error) { seq, err = tx.NextSeq("n"); return err }); err != nil || seq != 31 {
 		t.Errorf("30 numbers were given out, the next is %d (%v)", seq, err)
 	}
+	for name, want := range map[string]uint64{"n": 1032, "never used": 1001} {
+		if err := db.Update(t.Context(), func(tx *Tx) (err error) {
+			if err = tx.LeapSeq(name, 1000); err == nil {
+				seq, err = tx.NextSeq(name)
+			}
+			return err
+		}); err != nil || seq != want {
+			t.Errorf("%s after a leap: %d (%v)", name, seq, err)
+		}
+	}
 }
 
 func TestUpdateEdges(t *testing.T) {

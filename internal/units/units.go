@@ -64,6 +64,14 @@ func Age(d time.Duration) string {
 	return Plural(int64(d/(24*time.Hour)), "day", "days")
 }
 
+// AgeAtLeast writes a lower bound of an age: after a start without a signed word of the time nobody knows more.
+func AgeAtLeast(d time.Duration) string {
+	if d < time.Minute {
+		return "at least 0 minutes"
+	}
+	return "at least " + Age(d)
+}
+
 // Plural counts things for people: "1 record", "4,155 records".
 func Plural(n int64, one, many string) string {
 	if n == 1 {

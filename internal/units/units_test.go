@@ -100,3 +100,20 @@ func TestMatchWords(t *testing.T) {
 		}
 	}
 }
+
+func TestAgeAtLeast(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "at least 0 minutes", time.Minute: "at least 1 minute", 72 * time.Hour: "at least 3 days"} {
+		if got := AgeAtLeast(d); got != want {
+			t.Errorf("%s: %q", d, got)
+		}
+	}
+}
+
+func TestUnlisted(t *testing.T) {
+	if got := Unlisted("spot Online chargge brother lend image"); len(got) != 1 || got[0] != `word 3 "chargge"` {
+		t.Errorf("%q", got)
+	}
+	if got := Unlisted("spot online charge"); got != nil {
+		t.Errorf("%q", got)
+	}
+}

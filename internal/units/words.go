@@ -60,6 +60,16 @@ func MatchWords(fp [32]byte, typed string) (bool, error) {
 	return strings.Join(got, " ") == Words(fp), nil
 }
 
+// Unlisted tells which of the words that a person typed are not on the list of words; none may still be the wrong ones.
+func Unlisted(typed string) (list []string) {
+	for i, w := range strings.Fields(strings.ToLower(typed)) {
+		if index(w) < 0 {
+			list = append(list, fmt.Sprintf("word %d %.20q", i+1, w))
+		}
+	}
+	return list
+}
+
 func index(w string) int {
 	for i, known := range wordlists.English {
 		if known == w {

@@ -56,6 +56,7 @@ type Peer struct {
 	TrustedAt   string     `json:"trustedAt"`
 	LastContact string     `json:"lastContact,omitempty"`
 	Holds       []PeerFeed `json:"holds,omitempty"` // of ours, as far as it told us
+	Asks        int        `json:"asks,omitempty"`  // volumes of ours that it misses
 }
 
 // PeerFeed is what a peer told us about one of our feeds.
@@ -100,6 +101,7 @@ type Written struct {
 	Inventories int         `json:"inventories"`
 	Volumes     []int64     `json:"volumes,omitempty"` // of an earlier bundle: those that were asked for
 	Changes     *RunChanges `json:"changes,omitempty"` // of a delta
+	Wanted      int         `json:"wanted,omitempty"`  // volumes that the inventory asks for
 }
 
 // ImportRequest asks for import/run.
@@ -193,6 +195,8 @@ type Imported struct {
 	Cards    []string      `json:"cards,omitempty"`
 	Clock    string        `json:"clock,omitempty"` // what speaks against the clock of the machine
 	Sentence string        `json:"sentence"`
+	Damaged  int           `json:"damaged,omitempty"` // things here that are damaged or missing, where nothing was applied
+	Next     string        `json:"next,omitempty"`
 }
 
 // ExchangeRequest asks for exchange/run.

@@ -60,6 +60,8 @@ type TimeShown struct {
 	TimeEpoch int64         `json:"timeEpoch"`
 	Words     []string      `json:"words"` // sentences for people
 	Waiting   []AnchorWaits `json:"waiting,omitempty"`
+	// Proposed is the digest of what was proposed by this call: nothing has changed, and a second person must agree.
+	Proposed string `json:"proposed,omitempty"`
 }
 
 // AnchorWaits is an anchor that jumps too far for one person.

@@ -124,9 +124,10 @@ type Approval struct {
 	CreatedAt string  `json:"createdAt"`
 	ExpiresAt string  `json:"expiresAt"`
 	UsedAt    string  `json:"usedAt,omitempty"`
-	State     string  `json:"state"`          // waiting, ready, used, denied, expired
+	Over      string  `json:"over,omitempty"` // why nobody is asked any more
+	State     string  `json:"state"`          // waiting, ready, used, denied, over, expired
 	Next      string  `json:"next,omitempty"` // the command that goes on, without its data directory
-	// Changes are the lines of a change of our own keys; those of other kinds are on the medium.
+	// Changes are the lines of a change of our own keys or of the trust in a peer; those of an import are on the medium.
 	Changes []string `json:"changes,omitempty"`
 }
 

@@ -53,8 +53,9 @@ type Quarantined struct {
 	Code   string   `json:"code"`
 	Reason string   `json:"reason"`
 	Bundle string   `json:"bundle"`
-	Label  string   `json:"label"` // digest of the label file
-	Dir    string   `json:"dir"`   // below D/quarantine
+	From   string   `json:"from,omitempty"` // as the label says; foreign, cleaned
+	Label  string   `json:"label"`          // digest of the label file
+	Dir    string   `json:"dir"`            // below D/quarantine
 	Bytes  int64    `json:"bytes"`
 	Signer string   `json:"signer,omitempty"`
 	Files  []string `json:"files,omitempty"`

@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -81,6 +83,8 @@ func standings(tx *state.Tx, run *job.Run, q export.Request) (list []export.Stan
 	if err != nil {
 		return nil, err
 	}
+	var first error
+	var lacks []string
 	for _, s := range all {
 		if !q.Wants(s.Now.Ref.Name) {
 			continue
@@ -89,13 +93,27 @@ func standings(tx *state.Tx, run *job.Run, q export.Request) (list []export.Stan
 			return nil, err
 		}
 		if err := based(&s, p.Name); err != nil {
-			return nil, err
+			first = cmp.Or(first, err)
+			lacks = append(lacks, s.Now.Ref.Name)
+			continue
 		}
 		if s.Known != nil || len(s.Sent) > 0 {
 			list = append(list, s)
 		}
 	}
+	if first != nil {
+		return nil, fullFor(first, lacks, len(list))
+	}
 	return list, nil
+}
+
+// fullFor says of which feeds a full is needed, where others of them can go as what changed.
+func fullFor(why error, feeds []string, others int) error {
+	var e *code.Error
+	if others == 0 || !errors.As(why, &e) {
+		return why
+	}
+	return e.In("", strings.Join(feeds, ", "))
 }
 
 // based refuses a feed whose state at the peer is not known, or not held here any more. A peer that never answered may be
@@ -137,14 +155,14 @@ func chosen(tx *state.Tx, run *job.Run, q export.Request) ([]export.Standing, er
 		now := job.FeedState{Ref: f.Ref, Epoch: g.Epoch, Generation: g.Generation, Root: g.Root}
 		s := export.Standing{Now: now, Live: &g, Known: states(f.Ref.Name)}
 		if s.Known == nil {
-			return nil, code.New(code.ExportBase, "%s has no feed %s: full needed", q.Base, f.Ref.Name)
+			return nil, code.New(code.ExportBase, "%s has no feed %s: full needed", q.Base, f.Ref.Name).In("", f.Ref.Name)
 		}
 		old, ok, err := feed.At(tx, f.Ref, feed.Point{Epoch: s.Known.Epoch, Generation: s.Known.Generation})
 		if err != nil {
 			return nil, err
 		}
 		if !ok || !s.Known.Root.IsZero() && old.Root != s.Known.Root {
-			return nil, code.New(code.ExportBase, "generation %d of %s is not held here any more: full needed", s.Known.Generation, f.Ref.Name)
+			return nil, code.New(code.ExportBase, "generation %d of %s is not held here any more: full needed", s.Known.Generation, f.Ref.Name).In("", f.Ref.Name)
 		}
 		s.Known.Ref, s.Known.Root = f.Ref, old.Root
 		list = append(list, s)
@@ -169,6 +187,10 @@ func baseStates(tx *state.Tx, tenant, base string) (func(feed string) *job.FeedS
 		}, nil
 	}
 	run, err := job.Get(tx, strings.ToLower(base))
+	if code.Of(err) == code.ExportRun {
+		err = code.New(code.ExportRun, "%.40q is no base that is known here", base).In("", "--base").Want("the id of a run, the id of a bundle, or the number of a generation like 6", fmt.Sprintf("%.40q", base)).
+			Do("See what was exported: stella export run list. Without --base the delta starts from what the site is known to hold.")
+	}
 	if d, derr := digest.Parse(base); derr == nil {
 		var ok bool
 		if run, ok, err = job.ByBundle(tx, d); err == nil && !ok {

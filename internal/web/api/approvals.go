@@ -99,6 +99,8 @@ func (a *API) approvalOf(p approval.Plan) (w wire.Approval, err error) {
 		w.State = "used"
 	case p.Denied != nil:
 		w.State = "denied"
+	case p.Over != "":
+		w.State = "over"
 	case perr != nil || !a.Marks.Now().Trusted.Before(expires):
 		w.State = "expired"
 	case p.Enough():

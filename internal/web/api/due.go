@@ -97,7 +97,7 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 		return d, err
 	}
 	if d.Hub {
-		why = append(why, units.Plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory")
+		why = append(why, units.Plural(int64(met.Receipts), "receipt", "receipts")+" and an inventory"+asking(met.Wanted))
 	}
 	for _, a := range v.wanted[name] {
 		d.Wanted += len(a.volumes)
@@ -117,6 +117,13 @@ func (v *visit) owed(ctx context.Context, name string, met intake.VisitPeer, the
 	}
 	d.Why = strings.Join(why, "; ")
 	return d, nil
+}
+
+func asking(volumes int) string {
+	if volumes == 0 {
+		return ""
+	}
+	return " that asks for " + units.Plural(int64(volumes), "volume", "volumes")
 }
 
 // hub tells whether receipts and inventory are owed: also when something was refused, came late or waits, because the

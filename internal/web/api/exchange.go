@@ -89,7 +89,11 @@ func (a *API) outbound(ctx context.Context, c *web.Call, hub peer.Peer, path str
 	}
 	w := written(run, hub.Name)
 	w.Receipts, w.Inventories = len(receipts), 1
-	return w, nil
+	rows, err := a.waitingHere(hub.ID)
+	for _, r := range rows {
+		w.Wanted += len(r.Wanted)
+	}
+	return w, err
 }
 
 func written(run export.Run, name string) wire.Written {
@@ -113,6 +117,9 @@ func sentence(list []wire.Written) string {
 		switch {
 		case w.Kind == "outbound":
 			what = []string{units.Plural(int64(w.Receipts), "receipt", "receipts"), units.Plural(int64(w.Inventories), "inventory", "inventories")}
+			if w.Wanted > 0 {
+				what = append(what, "asking for "+units.Plural(int64(w.Wanted), "volume", "volumes"))
+			}
 		case len(w.Volumes) > 0:
 			what = []string{units.Plural(int64(len(w.Volumes)), "volume", "volumes") + " of " + w.Name + ", written again"}
 		case w.Changes != nil:

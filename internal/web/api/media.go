@@ -246,7 +246,22 @@ func (a *API) take(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wir
 	for _, o := range out.Outcomes {
 		a.Metrics.Imported(o.Decision)
 	}
+	a.mayHeal(ctx, q.Path, &out)
 	return &out, err
+}
+
+// mayHeal adds, where a medium brought nothing new and something is damaged here, that it may have that. It is a hint: what
+// cannot be found out is left to status.
+func (a *API) mayHeal(ctx context.Context, path string, out *wire.Imported) {
+	if out.Applied || a.Store == nil {
+		return
+	}
+	s, err := a.Store.Damaged(ctx)
+	if err != nil || len(s) == 0 {
+		return
+	}
+	out.Damaged = len(s)
+	out.Next = "sallyport media heal " + path
 }
 
 // onMedium lists the bundle directories that have a label, by their last name.

@@ -119,6 +119,7 @@ func (a *API) peerOf(tx *state.Tx, p peer.Peer) (wire.Peer, error) {
 	w := wire.Peer{
 		Name: p.Name, ID: p.ID, Tenant: p.Tenant, TheirTenant: p.TheirTenant, Fingerprint: p.RootID.Hex(), Words: units.Words(p.RootID),
 		Recipient: p.Recipient, Software: p.Reads.Software, TrustedBy: p.Trust.By, TrustedHow: p.Trust.How, TrustedAt: p.Trust.At, LastContact: p.LastContact,
+		Asks: asks(p),
 	}
 	ours, err := feed.List(tx, p.Tenant)
 	if err != nil {

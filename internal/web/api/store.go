@@ -14,6 +14,7 @@ type Store interface {
 	Prune(ctx context.Context, q wire.PruneRequest, actor string) (wire.Pruned, error)
 	Scrub(ctx context.Context, q wire.ScrubRequest, progress func(wire.Progress)) (wire.Scrubbed, error)
 	Heal(ctx context.Context, path, actor string, progress func(wire.Progress)) (wire.Healed, error)
+	Damaged(ctx context.Context) ([]wire.Damaged, error) // as far as it is known
 }
 
 func (a *API) storeShow(ctx context.Context, _ *web.Call) (any, error) { return a.Store.Show(ctx) }

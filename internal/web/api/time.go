@@ -7,6 +7,7 @@ import (
 
 	"sallyport/internal/clock"
 	"sallyport/internal/code"
+	"sallyport/internal/digest"
 	"sallyport/internal/feed"
 	"sallyport/internal/lifecycle"
 	"sallyport/internal/marks"
@@ -41,10 +42,21 @@ func (a *API) timeSet(ctx context.Context, c *web.Call) (any, error) {
 	if err != nil {
 		return nil, code.Wrap(code.BadUsage, err, "--at").Do("Write it in UTC like 2026-11-21T09:30:00Z.")
 	}
-	if err := a.Care.SetTime(ctx, person(c.Actor), at, q.Reason, q.Approve); err != nil {
+	return a.agreed(ctx, c, q, a.Care.TimePlan(at), a.Care.SetTime(ctx, person(c.Actor), at, q.Reason, q.Approve))
+}
+
+// agreed is how time stands after a proposal, which is no failure, or after the second yes.
+func (a *API) agreed(ctx context.Context, c *web.Call, q wire.TimeRequest, plan digest.Digest, err error) (any, error) {
+	proposed := q.Approve == "" && code.Of(err) == code.PlanApproval
+	if err != nil && !proposed {
 		return nil, err
 	}
-	return a.timeShow(ctx, c)
+	out, err := a.timeShow(ctx, c)
+	if shown, ok := out.(wire.TimeShown); ok && proposed {
+		shown.Proposed = plan.String()
+		return shown, err
+	}
+	return out, err
 }
 
 // timeConfirm lets the anchor of a peer count that jumps too far for one person.
@@ -61,10 +73,8 @@ func (a *API) timeConfirm(ctx context.Context, c *web.Call) (any, error) {
 		if w.Peer != q.Peer {
 			continue
 		}
-		if err := a.Care.ConfirmAnchor(ctx, person(c.Actor), lifecycle.Anchor(w), q.Reason, q.Approve); err != nil {
-			return nil, err
-		}
-		return a.timeShow(ctx, c)
+		x := lifecycle.Anchor(w)
+		return a.agreed(ctx, c, q, a.Care.Plan(x), a.Care.ConfirmAnchor(ctx, person(c.Actor), x, q.Reason, q.Approve))
 	}
 	return nil, code.New(code.Missing, "no anchor of %.40q waits for anybody", q.Peer).Do("See what waits with sallyport time show.")
 }

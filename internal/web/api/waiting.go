@@ -54,7 +54,7 @@ func (a *API) quarantineList(ctx context.Context, _ *web.Call) (any, error) {
 
 func quarantined(row intake.QuarantineRow) wire.Quarantined {
 	return wire.Quarantined{
-		Number: row.Number, Tenant: row.Tenant, At: row.At, Code: row.Code, Reason: row.Reason, Bundle: row.Bundle, Label: row.Label,
+		Number: row.Number, Tenant: row.Tenant, At: row.At, Code: row.Code, Reason: row.Reason, Bundle: row.Bundle, From: row.From, Label: row.Label,
 		Dir: row.Dir, Bytes: row.Bytes, Signer: row.Signer,
 	}
 }
