@@ -57,8 +57,8 @@ crash: ## kills, failed steps, a disk cut off, random histories, into testdata/r
 	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run '^TestCrashDisk$$' ./internal/crash/ -v
 	SALLYPORT_CAMPAIGN=1 SALLYPORT_HISTORIES=$${HISTORIES:-200} $(GO) test -count=1 -timeout 180m -run '^TestHistory$$' ./internal/history/ -v
 
-fuzz: ## each fuzz target for FUZZTIME (default 10m), into testdata/results/fuzz.md
-	$(GO) run ./internal/hostile/fuzz -time $${FUZZTIME:-10m} -out testdata/results/fuzz.md
+fuzz: ## each fuzz target for FUZZTIME (default 10m), into testdata/results/fuzz.md; RESUME=1 goes on with an earlier run
+	$(GO) run ./internal/hostile/fuzz -time $${FUZZTIME:-10m} $${RESUME:+-resume} -out testdata/results/fuzz.md
 
 interop: build ## stock cosign at fixed versions judges our signatures, without a network
 	testdata/interop/run

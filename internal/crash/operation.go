@@ -149,7 +149,10 @@ func driveExchange(ctx context.Context, at place, c *client.Client, n *notes) er
 	err := c.Stream(ctx, "exchange/run", wire.ExchangeRequest{Path: at.medium(), Yes: true}, nil, &out)
 	n.imported(out.In)
 	for _, w := range out.Written {
-		n.written, n.done = append(n.written, w.BundleID), append(n.done, w.Run)
+		n.written = append(n.written, w.BundleID)
+		if len(w.Volumes) == 0 { // what is written again is no new run: the one that made it may have failed at the medium
+			n.done = append(n.done, w.Run)
+		}
 		n.acks++
 	}
 	return err

@@ -42,7 +42,7 @@ func (w *World) Settle() error {
 			if err := site.call("card/write", wire.MediumRequest{Path: s.dir}, nil); err != nil {
 				return err
 			}
-			if err := site.call("outbound/write", map[string]any{"path": s.dir}, nil); err != nil {
+			if err := site.stream("outbound/write", wire.OutboundRequest{Path: s.dir}, nil); err != nil {
 				w.tell("%s writes nothing home: %s", site.name, said(err))
 			}
 			for _, a := range []*appliance{w.hub, site, w.hub} {

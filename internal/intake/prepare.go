@@ -271,12 +271,23 @@ func (im *imports) epochs(pr *prepared) error {
 		if o.verdict != feed.NewEpoch {
 			continue
 		}
-		re := doc.Restored()
-		named := re != nil && re.Epoch == o.state.Epoch // also a feed that the backup did not know
-		for _, e := range doc.FeedEpochs {
-			named = named || e.Feed == o.state.Feed && e.Origin == o.state.Origin && e.Tenant == pr.peer.TheirTenant && e.Epoch == o.state.Epoch
+		var highest int64
+		named := false
+		if re := doc.Restored(); re != nil {
+			highest, named = re.Epoch, re.Epoch == o.state.Epoch // also a feed that the backup did not know
 		}
-		if !named {
+		for _, e := range doc.FeedEpochs {
+			if e.Feed == o.state.Feed && e.Origin == o.state.Origin && e.Tenant == pr.peer.TheirTenant {
+				highest, named = max(highest, e.Epoch), named || e.Epoch == o.state.Epoch
+			}
+		}
+		switch {
+		case named:
+		case o.state.Epoch < highest:
+			return code.New(code.EpochUnknown, "written before %s was restored", pr.peer.Name).
+				In(pr.plan.Name, "feed "+o.state.Feed).Want(fmt.Sprintf("epoch %d, the one its trust root names", highest), o.state.Epoch).
+				Do("It belongs to a life that ended: take a newer bundle of " + pr.peer.Name + ".")
+		default:
 			return code.New(code.EpochUnknown, "").In(pr.plan.Name, "feed "+o.state.Feed).Want("an epoch the trust root names", o.state.Epoch)
 		}
 	}

@@ -302,15 +302,17 @@ func TestRevocationAndWords(t *testing.T) {
 		d.Keys = append(d.Keys, root.Entry(fresh.Public(), scope, forge.Epoch().AddDate(-1, 0, 0), forge.Epoch().AddDate(2, 0, 0)))
 		d.Roles[root.RoleBundle] = root.Role{Threshold: 1, KeyIDs: []string{old, fresh.Public().ID()}}
 		d.Revoked = []root.Revocation{{KeyID: old, From: clock.Format(forge.Epoch())}}
-		d.SetEpoch(root.FeedEpoch{Tenant: "acme", Origin: w.Hub.ID, Feed: "osv-go", Epoch: 2})
+		d.SetEpoch(root.FeedEpoch{Tenant: "acme", Origin: w.Hub.ID, Feed: "osv-go", Epoch: 3})
 	})
+	_, err = s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: to}), Yes: true, Actor: "uid:1001"}, nil)
+	s.must(err)
 	stick := s.medium(w.Hub, docs(w.Hub, long...))
 	shown, err := s.Trust(ctx, TrustRequest{Path: stick})
 	s.must(err)
 	text := strings.Join(shown.Plans[0].Changes, "\n")
 	for _, want := range []string{
 		"trust root: version 1 → 2", "key added: bundle key " + fresh.Public().ID() + ", words: " + fresh.Public().Words(),
-		"key revoked from 2", "the trust root is valid until", "hub was restored from a backup; epoch 2 of feed osv-go begins",
+		"key revoked from 2", "the trust root is valid until", "hub was restored from a backup; epoch 3 of feed osv-go begins",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -324,13 +326,23 @@ func TestRevocationAndWords(t *testing.T) {
 		t.Errorf("signed by a revoked key: %v %+v", err, res.Outcomes)
 	}
 	w.Hub.Bundle = fresh
-	feeds := forge.DefaultFeeds()
-	for i := range feeds {
-		if feeds[i].Name == "osv-go" {
-			feeds[i].Epoch = 2
+	in := func(epoch int64) error {
+		feeds := forge.DefaultFeeds()
+		for i := range feeds {
+			if feeds[i].Name == "osv-go" {
+				feeds[i].Epoch = epoch
+			}
 		}
+		_, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: feeds}), Yes: true, Actor: "uid:1001"}, nil)
+		return err
 	}
-	if _, err := s.Import(ctx, Request{Path: s.stick(forge.Plan{From: w.Hub, To: to, Feeds: feeds}), Yes: true, Actor: "uid:1001"}, nil); err != nil {
+	if err := in(2); code.Of(err) != code.EpochUnknown || !strings.Contains(err.Error(), "written before hub was restored") {
+		t.Errorf("of a life between two restores: %v", err)
+	}
+	if err := in(4); code.Of(err) != code.EpochUnknown || strings.Contains(err.Error(), "written before") {
+		t.Errorf("of a life nobody named: %v", err)
+	}
+	if err := in(3); err != nil {
 		t.Errorf("under the new key: %v", err)
 	}
 }

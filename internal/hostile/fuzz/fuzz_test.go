@@ -42,6 +42,13 @@ func TestTable(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
+	all := []target{{"internal/a", "FuzzA"}, {"internal/b", "FuzzB"}}
+	if got := done(text, all, time.Minute); len(got) != 1 || got[0] != (result{all[0], 61 * time.Second, 1000, 3, ""}) {
+		t.Errorf("to be left alone: %v", got)
+	}
+	if got := done(text, all, 2*time.Minute); len(got) != 0 {
+		t.Errorf("half the time is enough: %v", got)
+	}
 	line := "fuzz: elapsed: 9s, execs: 123456 (41152/sec), new interesting: 17 (total: 42)\n"
 	if m := progress.FindStringSubmatch(line); len(m) != 3 || m[1] != "123456" || m[2] != "17" {
 		t.Errorf("%q", m)

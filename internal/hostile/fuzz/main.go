@@ -1,11 +1,11 @@
-// Package main runs every fuzz target of the project, one after the other, and writes a table.
+// Package main runs every fuzz target of the project, one for each processor at a time, and writes a table.
 //
 // Data: none but the table; inputs that break something are kept by the go command under the package's testdata/fuzz, the
 // others in its build cache.
 //
-// Order: the targets are found by their names, each runs for its time in a process of its own, the table is written when all
-// of them had their turn; a target that fails does not keep the others from running, and the program then exits 1. An
-// interrupt ends the target that runs and writes nothing.
+// Order: the targets are found by their names, each runs for its time in a process of its own, and the table is written after
+// each of them: with -resume a run goes on where another one ended, and leaves alone what had its time and was clean. A target
+// that fails does not keep the others from running, and the program then exits 1. An interrupt ends those that run.
 package main
 
 import (
@@ -13,12 +13,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -34,11 +40,13 @@ func main() {
 func run(ctx context.Context) error {
 	out := flag.String("out", "", "file for the table; standard output when not given")
 	each := flag.Duration("time", 10*time.Minute, "time of each target")
-	workers := flag.Int("parallel", 0, "processes of one target; 0: one for each processor")
+	workers := flag.Int("parallel", 1, "processes of one target; 0: one for each processor")
+	at := flag.Int("targets", runtime.NumCPU(), "targets at a time")
 	only := flag.String("only", "", "regular expression over package and target")
+	resume := flag.Bool("resume", false, "leave alone what the table says had its time and was clean")
 	flag.Parse()
 	pick, err := regexp.Compile(*only)
-	if err != nil || flag.NArg() > 0 || *each <= 0 || *workers < 0 {
+	if err != nil || flag.NArg() > 0 || *each <= 0 || *workers < 0 || *at < 1 || *resume && *out == "" {
 		return errors.New("fuzz: what was asked for cannot be run")
 	}
 	all, err := targets("internal", pick)
@@ -46,26 +54,56 @@ func run(ctx context.Context) error {
 		return err
 	}
 	var results []result
-	var failed int
-	for i, t := range all {
-		fmt.Fprintf(os.Stderr, "%d of %d: %s\n", i+1, len(all), t)
-		r, err := fuzz(ctx, t, *each, *workers)
-		if err != nil {
+	if *resume {
+		old, err := os.ReadFile(*out)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if fmt.Fprintf(os.Stderr, "  %d executions, %d new inputs, %s\n", r.execs, r.fresh, r.verdict()); r.failure != "" {
+		results = done(string(old), all, *each)
+	}
+	var mu sync.Mutex
+	turn, ctx := errgroup.WithContext(ctx)
+	turn.SetLimit(*at)
+	for i, t := range all {
+		if slices.ContainsFunc(results, func(r result) bool { return r.target == t }) {
+			continue
+		}
+		turn.Go(func() error {
+			r, err := fuzz(ctx, t, *each, *workers)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(os.Stderr, "%d of %d: %s: %d executions, %d new inputs, %s\n", i+1, len(all), t, r.execs, r.fresh, r.verdict())
+			results = append(results, r)
+			return write(*out, table(results, *each))
+		})
+	}
+	err = turn.Wait()
+	failed := 0
+	for _, r := range results {
+		if r.failure != "" {
 			failed++
 		}
-		results = append(results, r)
-	}
-	text := table(results, *each)
-	if *out == "" {
-		_, err = os.Stdout.WriteString(text)
-	} else if err = os.MkdirAll(filepath.Dir(*out), 0o755); err == nil {
-		err = os.WriteFile(*out, []byte(text), 0o644)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("fuzz: %d of %d targets failed", failed, len(all))
 	}
+	if *out == "" {
+		_, werr := os.Stdout.WriteString(table(results, *each))
+		err = errors.Join(err, werr)
+	}
 	return err
+}
+
+// write puts the table in its place; with no name it is written at the end.
+func write(name, text string) error {
+	if name == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(text), 0o644)
 }

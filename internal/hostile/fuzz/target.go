@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,8 +108,11 @@ func overrun(said []byte) bool {
 	return bytes.Contains(said, []byte("\n    context deadline exceeded\n")) && !kept.Match(said) && !bytes.Contains(said, []byte("panic:"))
 }
 
-// table is the report.
+// table is the report, in the order of the targets.
 func table(results []result, each time.Duration) string {
+	results = slices.SortedFunc(slices.Values(results), func(a, b result) int {
+		return cmp.Or(strings.Compare(a.dir, b.dir), strings.Compare(a.name, b.name))
+	})
 	var b strings.Builder
 	var execs int64
 	failures := 0
@@ -123,4 +128,22 @@ func table(results []result, each time.Duration) string {
 		fmt.Fprintf(&b, "| %s | %s | %.0f | %d | %d | %s |\n", strings.TrimPrefix(r.dir, "internal/"), r.name, r.took.Seconds(), r.execs, r.fresh, r.verdict())
 	}
 	return b.String()
+}
+
+var row = regexp.MustCompile(`(?m)^\| (\S+) \| (Fuzz\w+) \| (\d+) \| (\d+) \| (\d+) \| clean \|$`)
+
+// done reads from a table which of the targets had their time and were clean.
+func done(text string, all []target, each time.Duration) (list []result) {
+	for _, m := range row.FindAllStringSubmatch(text, -1) {
+		t := target{"internal/" + m[1], m[2]}
+		seconds, _ := strconv.ParseInt(m[3], 10, 64)
+		r := result{target: t, took: time.Duration(seconds) * time.Second}
+		if r.took < each.Round(time.Second) || !slices.Contains(all, t) {
+			continue
+		}
+		r.execs, _ = strconv.ParseInt(m[4], 10, 64)
+		r.fresh, _ = strconv.ParseInt(m[5], 10, 64)
+		list = append(list, r)
+	}
+	return list
 }
