@@ -23,8 +23,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -54,6 +52,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	var results []result
+	var rested []target
 	if *resume {
 		old, err := os.ReadFile(*out)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -61,26 +60,36 @@ func run(ctx context.Context) error {
 		}
 		results = done(string(old), all, *each)
 	}
+	for _, r := range results {
+		rested = append(rested, r.target)
+	}
 	var mu sync.Mutex
-	turn, ctx := errgroup.WithContext(ctx)
-	turn.SetLimit(*at)
+	var turn sync.WaitGroup
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	slots := make(chan struct{}, *at)
 	for i, t := range all {
-		if slices.ContainsFunc(results, func(r result) bool { return r.target == t }) {
+		if slices.Contains(rested, t) {
 			continue
 		}
-		turn.Go(func() error {
+		slots <- struct{}{}
+		turn.Go(func() {
+			defer func() { <-slots }()
 			r, err := fuzz(ctx, t, *each, *workers)
-			if err != nil {
-				return err
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			fmt.Fprintf(os.Stderr, "%d of %d: %s: %d executions, %d new inputs, %s\n", i+1, len(all), t, r.execs, r.fresh, r.verdict())
-			results = append(results, r)
-			return write(*out, table(results, *each))
+			if err == nil {
+				fmt.Fprintf(os.Stderr, "%d of %d: %s: %d executions, %d new inputs, %s\n", i+1, len(all), t, r.execs, r.fresh, r.verdict())
+				results = append(results, r)
+				err = write(*out, table(results, *each))
+			}
+			if err != nil {
+				stop(err)
+			}
 		})
 	}
-	err = turn.Wait()
+	turn.Wait()
+	err = context.Cause(ctx)
 	failed := 0
 	for _, r := range results {
 		if r.failure != "" {
