@@ -52,9 +52,10 @@ race: ## the same tests under the race detector (needs gcc)
 bench: build ## speed and memory beside the reference tools, into testdata/results/bench.md
 	$(GO) run ./internal/bench/run -out testdata/results/bench.md
 
-crash: ## kills, failed steps, a disk cut off, random histories, into testdata/results/crash.md
-	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 180m -run '^TestCrash$$' ./internal/crash/ -v
-	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run '^TestCrashDisk$$' ./internal/crash/ -v
+crash: ## kills, failed steps, a disk cut off, a disk that is full, random histories, into testdata/results/crash.md; CELLS=1200,1800 plays a part
+	SALLYPORT_CAMPAIGN=1 SALLYPORT_CELLS=$(CELLS) $(GO) test -count=1 -timeout 300m -run '^TestCrash$$' ./internal/crash/ -v
+	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 120m -run '^TestCrashDisk$$' ./internal/crash/ -v
+	SALLYPORT_CAMPAIGN=1 $(GO) test -count=1 -timeout 60m -run '^TestDiskFullAtEveryStage$$' ./internal/daemon/ -v
 	SALLYPORT_CAMPAIGN=1 SALLYPORT_HISTORIES=$${HISTORIES:-200} $(GO) test -count=1 -timeout 180m -run '^TestHistory$$' ./internal/history/ -v
 
 fuzz: ## each fuzz target for FUZZTIME (default 10m), into testdata/results/fuzz.md; RESUME=1 goes on with an earlier run

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"os"
 	"path/filepath"
@@ -49,8 +50,16 @@ func scratch(t *testing.T) string {
 // campaign tells that all cells are to be run (make crash), not the seeded part; SALLYPORT_CAMPAIGN may name one operation.
 func campaign() bool { return os.Getenv("SALLYPORT_CAMPAIGN") != "" }
 
-// selection is the seeded part: 30 kills and 50 lost or kept steps, another choice with SALLYPORT_SEED.
+// selection is the seeded part: 30 kills and 50 lost or kept steps, another choice with SALLYPORT_SEED. A campaign takes all
+// of them, or as many kills and others as SALLYPORT_CELLS says ("1200,1800").
 func selection(t *testing.T, r *Rig) []Cell {
+	if s := os.Getenv("SALLYPORT_CELLS"); s != "" && campaign() {
+		var kills, faults int
+		if _, err := fmt.Sscanf(s, "%d,%d", &kills, &faults); err != nil {
+			t.Fatal(err)
+		}
+		return Pick(r.Cells(), seed, kills, faults)
+	}
 	if campaign() {
 		return slices.DeleteFunc(r.Cells(), func(c Cell) bool {
 			only := os.Getenv("SALLYPORT_CAMPAIGN")
@@ -124,6 +133,13 @@ func publish(t *testing.T, r *Rig, tallies Tallies, controls []Seen) {
 	var b bytes.Buffer
 	if err := Report(&b, r, tallies, controls); err != nil {
 		t.Fatal(err)
+	}
+	played := 0
+	for _, n := range tallies {
+		played += n.Kills + n.Lost + n.Kept + n.Idle
+	}
+	if all := len(r.Cells()); played < all {
+		fmt.Fprintf(&b, "\n%d of %d cells were played, chosen by a seed and spread evenly over the operations.\n", played, all)
 	}
 	if err := Publish(module, Title, b.String()); err != nil {
 		t.Fatal(err)
