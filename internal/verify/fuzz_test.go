@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -16,6 +17,7 @@ import (
 	"sallyport/internal/digest"
 	"sallyport/internal/forge"
 	"sallyport/internal/pack"
+	"sallyport/internal/record"
 	"sallyport/internal/root"
 	"sallyport/internal/verify"
 )
@@ -161,7 +163,7 @@ func FuzzShard(f *testing.F) {
 		}
 		ms[at].Body, ms[idx].Body = body, index.Body
 		m.Feeds[0].Records, m.Feeds[0].StateRoot = n, roots.Root()
-		err = offered(t, signed(t, w, &m, ms, n), o)
+		err = offered(t, signed(t, w, &m, ms, func(*bundle.Content) int64 { return n }), o)
 		if err != nil {
 			return
 		}
@@ -170,6 +172,64 @@ func FuzzShard(f *testing.F) {
 			if !ends || len(l) < 2 || l[0] != '{' || l[len(l)-1] != '}' || !utf8.Valid(l) || bytes.ContainsFunc(l, func(r rune) bool { return r < ' ' }) {
 				t.Fatalf("%q was accepted", l)
 			}
+		}
+	})
+}
+
+// Any bytes as what a delta removes, rightly signed and counted: refused, or they are keys in order, each once, in their one
+// form. That none is brought by the same delta is for the layer to find, which merges the two.
+func FuzzTombstones(f *testing.F) {
+	w, err := forge.NewWorld(1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	was, err := forge.Advisories(0, 6, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys := slices.Sorted(maps.Keys(was[record.Advisory]))
+	now := was
+	for _, k := range keys[1:4] {
+		now = now.With(record.Advisory, k, "")
+	}
+	now = now.With(record.Advisory, keys[5], was[record.Advisory][keys[4]])
+	b, err := forge.Plan{From: w.Hub, Feeds: []forge.Feed{{Name: "f", Generation: 2, Epoch: 1, Records: now, Bases: []forge.Base{{Generation: 1, Records: was}}}}}.Build()
+	if err != nil {
+		f.Fatal(err)
+	}
+	o := verify.Options{Trust: verify.Trust{Keys: []*attest.Key{w.Hub.Bundle.Public()}}}
+	at := slices.IndexFunc(b.Members, func(m forge.Member) bool { return m.Entry != nil && m.Entry.Role == bundle.RoleTombstones })
+	good := inflated(f, b.Members[at].Body)
+	f.Add(good)
+	f.Add(append(bytes.Clone(good), good...))
+	f.Add(bytes.ReplaceAll(good, []byte(keys[3]), []byte(keys[5]))) // removed and changed at once
+	f.Add(bytes.ReplaceAll(good, []byte(keys[2]), []byte(keys[0])))
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		body, ok := deflated(lines)
+		n := int64(bytes.Count(lines, []byte("\n")))
+		if !ok || n == 0 {
+			t.Skip()
+		}
+		m := *b.Manifest
+		m.Contents = slices.Clone(m.Contents)
+		ms := slices.Clone(b.Members)
+		ms[at].Body = body
+		err := offered(t, signed(t, w, &m, ms, func(c *bundle.Content) int64 {
+			if c.Role == bundle.RoleTombstones {
+				return n
+			}
+			return *c.Records
+		}), o)
+		if err != nil {
+			return
+		}
+		last := ""
+		for l := range bytes.Lines(lines) {
+			x, err := bundle.ParseTombstone(bytes.TrimSuffix(l, []byte("\n")))
+			if err != nil || x.Key <= last || !bytes.Equal(bundle.EncodeTombstone(nil, x), l) {
+				t.Fatalf("%q was accepted after %q: %v", l, last, err)
+			}
+			last = x.Key
 		}
 	})
 }
@@ -257,18 +317,20 @@ func resigned(t *testing.T, w *forge.World, b *forge.Bundle, at int, body []byte
 	m.Contents = slices.Clone(m.Contents)
 	ms := slices.Clone(b.Members)
 	ms[at].Body = body
-	return signed(t, w, &m, ms, int64(2))
+	return signed(t, w, &m, ms, func(*bundle.Content) int64 { return 2 })
 }
 
-// signed brings the manifest's entries up to the members, and the four members in front up to the manifest.
-func signed(t *testing.T, w *forge.World, m *bundle.Manifest, ms []forge.Member, records int64) []forge.Member {
+// signed brings the manifest's entries up to the members, and the four members in front up to the manifest; records counts those
+// of an entry.
+func signed(t *testing.T, w *forge.World, m *bundle.Manifest, ms []forge.Member, records func(*bundle.Content) int64) []forge.Member {
 	t.Helper()
 	for i := range m.Contents {
 		c := &m.Contents[i]
 		at := slices.IndexFunc(ms, func(x forge.Member) bool { return x.Name == c.Path })
 		c.Digest, c.Bytes = digest.Of(ms[at].Body), int64(len(ms[at].Body))
 		if c.Records != nil {
-			c.Records = &records
+			n := records(c)
+			c.Records = &n
 		}
 	}
 	m.RerunHash = bundle.RerunHash(m.Contents)
