@@ -3,6 +3,8 @@ package web
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"log/slog"
 	"net"
@@ -10,9 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"sallyport/internal/access"
+	"sallyport/internal/cert"
 	"sallyport/internal/client"
 	"sallyport/internal/code"
+	"sallyport/internal/marks"
 	"sallyport/internal/wire"
 )
 
@@ -20,38 +26,83 @@ type echoed struct {
 	Word string `json:"word"`
 }
 
+// any5 is every role, for actions whose roles are not the point.
+func any5() access.Roles { return access.Of(access.All()...) }
+
 // open serves some actions on a unix socket and on TCP.
 func open(t *testing.T, actions ...Action) (c *client.Client, tcp string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	unix, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
+	for i := range actions {
+		if actions[i].Roles == 0 {
+			actions[i].Roles = any5()
+		}
 	}
-	out, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := New(ctx, Options{
-		Actions: actions, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler),
+	s := serve(t, Options{
+		Door: NewDoor(DoorOptions{Actions: actions, Log: slog.New(slog.DiscardHandler)}), Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler),
 		Health: func() (string, []string) { return "Degraded", []string{"disk"} },
 	})
-	done := make(chan error, 2)
-	go func() { done <- s.Serve(unix) }()
-	go func() { done <- s.Serve(out) }()
+	return client.New(s.socket), s.plain
+}
+
+// served is a server on all its faces.
+type served struct {
+	*Server
+	socket string
+	plain  string // host:port
+	tls    string // host:port
+	pool   *x509.CertPool
+}
+
+// serve starts a server on a unix socket, on plain loopback and on TLS, and stops it when the test ends.
+func serve(t *testing.T, o Options) *served {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = http.NotFoundHandler()
+	}
+	if o.Health == nil {
+		o.Health = func() (string, []string) { return "Healthy", nil }
+	}
+	now := marks.Reading{Wall: time.Now(), Trusted: time.Now()}
+	keep, err := cert.Open(cert.Options{Dir: t.TempDir(), Random: rand.Reader, Label: "test", Asked: []string{"localhost", "127.0.0.1", "site.lan"}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.CA == nil {
+		o.CA = keep.CA
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	out := &served{Server: New(ctx, o), socket: filepath.Join(t.TempDir(), "s"), pool: x509.NewCertPool()}
+	out.pool.AppendCertsFromPEM(keep.CA())
+	unix, plain, secure := listen(t, "unix", out.socket), listen(t, "tcp", "127.0.0.1:0"), listen(t, "tcp", "127.0.0.1:0")
+	out.plain, out.tls = plain.Addr().String(), secure.Addr().String()
+	done := make(chan error, 3)
+	go func() { done <- out.Serve(unix) }()
+	go func() { done <- out.ServePlain(plain) }()
+	go func() { done <- out.ServeTLS(secure, keep.Get) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := s.Close(context.Background()); err != nil {
+		if err := out.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		for range 2 {
+		for range 3 {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return client.New(path), out.Addr().String()
+	return out
+}
+
+func listen(t *testing.T, network, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func TestActions(t *testing.T) {
@@ -81,7 +132,7 @@ func TestActions(t *testing.T) {
 	for _, bad := range []struct {
 		in   any
 		want code.Code
-	}{{map[string]int{"other": 1}, code.BadUsage}, {echoed{"panic"}, code.Bug}, {echoed{strings.Repeat("x", maxBody)}, code.BadUsage}} {
+	}{{map[string]int{"other": 1}, code.BadUsage}, {echoed{"panic"}, code.Bug}, {echoed{strings.Repeat("x", maxBody)}, code.TooLarge}} {
 		if err := c.Call(ctx, "short/run", bad.in, nil); code.Of(err) != bad.want {
 			t.Errorf("%.40v: %v", bad.in, err)
 		}
@@ -107,7 +158,7 @@ func TestActions(t *testing.T) {
 	}
 	defer res.Body.Close()
 	var f wire.Failure
-	if err := json.NewDecoder(bufio.NewReader(res.Body)).Decode(&f); err != nil || f.Error == nil || f.Error.Code != string(code.Denied) {
+	if err := json.NewDecoder(bufio.NewReader(res.Body)).Decode(&f); err != nil || f.Error == nil || f.Error.Code != string(code.TokenBad) {
 		t.Errorf("tcp: %v %+v", err, f)
 	}
 }

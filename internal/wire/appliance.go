@@ -47,14 +47,36 @@ type Status struct {
 
 	Waiting []Waiting `json:"waiting,omitempty"` // bundles that could not be taken in yet
 	Needs   []Reason  `json:"needs,omitempty"`   // what waits for people and is no fault; level note
+
+	Console *Console `json:"console,omitempty"` // how browsers reach it; nil: not over the network
 }
 
 // Reason says why something is not well, and what to do.
 type Reason struct {
 	Level string `json:"level"` // note, warning, critical
 	What  string `json:"what"`
-	Next  string `json:"next,omitempty"`
+	Next  string `json:"next,omitempty"` // for who types commands
+
+	Topic   string `json:"topic,omitempty"`   // what it is about: one of the topics below
+	Subject string `json:"subject,omitempty"` // of the topic: digest of a plan, number of a quarantine entry, full name of a feed, name of a peer
+	Why     string `json:"why,omitempty"`     // the consequence, one sentence
 }
+
+// The topics of a Reason.
+const (
+	AboutPlan       = "plan"
+	AboutFork       = "fork"
+	AboutQuarantine = "quarantine"
+	AboutAsks       = "asks"    // a peer asks for volumes
+	AboutUnheard    = "unheard" // nothing was read of a peer since a restore
+	AboutClock      = "clock"
+	AboutBudget     = "budget" // data is older than it may be
+	AboutTrust      = "trust"
+	AboutDisk       = "disk"
+	AboutDamaged    = "damaged"
+	AboutAccess     = "access" // a way in past all accounts was opened
+	AboutCard       = "card"   // no recovery card was printed, or its code was used
+)
 
 // Disk is the room there is, in bytes.
 type Disk struct {
@@ -84,6 +106,7 @@ type SetupCode struct {
 	Code      string `json:"code"`
 	ExpiresAt string `json:"expiresAt"`
 	Tries     int    `json:"tries"`
+	Minutes   int    `json:"minutes"` // of its life, by a clock that nobody can set
 }
 
 // Text is an answer that is text already.
@@ -110,11 +133,18 @@ type TimelineRequest struct {
 	From  *uint64 `json:"from,omitempty"`
 	Limit int     `json:"limit,omitempty"` // 0: 50
 	Type  string  `json:"type,omitempty"`
+
+	// Before pages backwards: the newest Limit events before this seq. With Type or Text at most a bounded number of entries
+	// is looked at for one answer, which then tells in Next where to look on.
+	Before *uint64 `json:"before,omitempty"`
+	Text   string  `json:"text,omitempty"` // only events whose type, actor, subject or details hold this; case does not matter
 }
 
 // Timeline is a part of it, oldest first.
 type Timeline struct {
 	Events []Event `json:"events"`
+	Next   *uint64 `json:"next,omitempty"` // paging backwards: Before of the next request; nil: the beginning was reached
+	Size   uint64  `json:"size,omitempty"` // paging backwards: entries there are
 }
 
 // TimelineHead is what the log says about itself after it was recomputed.

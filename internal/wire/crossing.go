@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // MediumRequest names a medium by its absolute path.
 type MediumRequest struct {
@@ -131,6 +134,21 @@ type FeedPlan struct {
 	Records    int64  `json:"records"`
 	Refresh    bool   `json:"refresh,omitempty"` // the bundle carries every record
 	Base       int64  `json:"base,omitempty"`    // the generation that a delta is applied to
+
+	Examples []Example `json:"examples,omitempty"` // the first of what would change, in order of kind and key
+}
+
+// Example is one record that a plan would add, change or remove.
+type Example struct {
+	What string `json:"what"` // added, changed, removed
+	Kind string `json:"kind"`
+	Key  string `json:"key"`
+}
+
+// Fact is one thing that was proven about a bundle, in words for people. Detail is what it rests on.
+type Fact struct {
+	What   string `json:"what"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // BundlePlan is the part of a plan about one bundle.
@@ -150,6 +168,7 @@ type BundlePlan struct {
 	DataTime      string     `json:"dataTime"`
 	AgeSeconds    int64      `json:"ageSeconds"`
 	NeedsApproval string     `json:"needsApproval,omitempty"`
+	Proven        []Fact     `json:"proven,omitempty"` // in the order it was proven
 }
 
 // Plan is what an import would do.
@@ -234,6 +253,7 @@ type Exchanged struct {
 type ReceiptRequest struct {
 	Number string `json:"number,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
+	Before int64  `json:"before,omitempty"` // list: the counter of the last one of the last answer
 }
 
 // Receipt is one we gave out.
@@ -257,6 +277,7 @@ type Receipt struct {
 // Receipts is the answer of receipts/list.
 type Receipts struct {
 	Receipts []Receipt `json:"receipts"`
+	Next     int64     `json:"next,omitempty"` // cursor; 0: no more
 }
 
 // RunRequest submits or names an export run.
@@ -276,6 +297,7 @@ type RunRequest struct {
 	Medium      string   `json:"medium,omitempty"`        // "dvd": one folder per disc
 	Status      string   `json:"status,omitempty"`        // list: a state
 	Limit       int      `json:"limit,omitempty"`         // list; 0: 50
+	Before      string   `json:"before,omitempty"`        // list: the cursor of the last answer
 }
 
 // RunFeed is what a run carried of one feed.
@@ -378,7 +400,8 @@ func (r Run) Status() string {
 
 // Runs is the answer of runs/list, newest first.
 type Runs struct {
-	Runs []Run `json:"runs"`
+	Runs []Run  `json:"runs"`
+	Next string `json:"next,omitempty"` // cursor; "": no more
 }
 
 // VerifyRequest asks for bundles/verify: a run or what lies at a path.
@@ -421,6 +444,9 @@ type Medium struct {
 	Cards    []string       `json:"cards,omitempty"`   // names on cards; unproven
 	Peers    []string       `json:"peers,omitempty"`   // known ones met on it
 	Waiting  []Waiting      `json:"waiting,omitempty"` // bundles of theirs that could not be taken in yet
+
+	ForUs     int      `json:"forUs,omitempty"`     // bundles whose label proves that they are for this appliance
+	Strangers []string `json:"strangers,omitempty"` // names on cards of appliances that are not trusted here yet; unproven
 }
 
 // MediumBundle is one bundle as its label says itself: nothing is proven here.
@@ -441,4 +467,34 @@ type MediumBundle struct {
 type Media struct {
 	Media   []Medium  `json:"media"`
 	Waiting []Waiting `json:"waiting,omitempty"` // bundles that could not be taken in yet
+}
+
+// A fact is written as one line of progress: a tick, what was proven, and what it rests on.
+const (
+	factTick = "✓ "
+	factCut  = " · "
+)
+
+// FactLine writes a fact as one line.
+func FactLine(what, detail string) string {
+	if detail == "" {
+		return factTick + what
+	}
+	return factTick + what + factCut + detail
+}
+
+// IsFact tells a fact from other notes.
+func IsFact(note string) bool { return strings.HasPrefix(note, factTick) }
+
+// ParseFact reads one back, from a note or from a line of a log; ok is false when it is none.
+func ParseFact(line string) (f Fact, ok bool) {
+	if _, after, dated := strings.Cut(line, "Z  "); dated && !IsFact(line) {
+		line = after
+	}
+	line, ok = strings.CutPrefix(line, factTick)
+	if !ok {
+		return f, false
+	}
+	f.What, f.Detail, _ = strings.Cut(line, factCut)
+	return f, true
 }

@@ -89,7 +89,8 @@ type Feeds struct {
 // FeedDetail is the answer of feeds/show.
 type FeedDetail struct {
 	Feed
-	Held []Generation `json:"held"` // newest first
+	Held    []Generation `json:"held"`              // newest first
+	Damaged []Damaged    `json:"damaged,omitempty"` // things that it needs and that are known to be damaged or missing
 }
 
 // Generation is one state of a feed that is held here.

@@ -138,6 +138,8 @@ type Grant struct {
 	At     string `json:"at"`
 	Reason string `json:"reason,omitempty"`
 	Lone   bool   `json:"lone,omitempty"`
+	// OwnOnly says that the person is no approver: it is a yes to what they proposed themselves.
+	OwnOnly bool `json:"ownOnly,omitempty"`
 }
 
 // Approvals is the answer of approvals/list.

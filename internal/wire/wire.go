@@ -66,6 +66,9 @@ func (e *Error) Err() error {
 	}
 }
 
+// None is the request that asks for nothing more, or the answer that says nothing more.
+type None struct{}
+
 // Failure is the body of an answer that is an error.
 type Failure struct {
 	Error *Error `json:"error"`

@@ -19,9 +19,12 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/cas"
 	"sallyport/internal/clock"
 	"sallyport/internal/code"
+	"sallyport/internal/config"
+	"sallyport/internal/desk"
 	"sallyport/internal/durable"
 	"sallyport/internal/export"
 	"sallyport/internal/intake"
@@ -35,6 +38,7 @@ import (
 	"sallyport/internal/root"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
+	"sallyport/internal/upload"
 	"sallyport/internal/web"
 	"sallyport/internal/wire"
 )
@@ -52,6 +56,9 @@ type Deps struct {
 	Export   *export.Room
 	Care     *lifecycle.Room
 	Metrics  *metrics.Set
+	Access   *access.Desk
+	Jobs     *desk.Desk
+	Uploads  *upload.Room
 	Clock    clock.Clock
 	Random   io.Reader
 	FS       durable.FS
@@ -59,7 +66,10 @@ type Deps struct {
 	Self     wire.Appliance
 	Roots    [][]byte      // envelopes of our own trust root
 	Every    time.Duration // how often a stick arrives, for feeds without a rhythm of their own
+	Config   config.Config // what is in force
 	Store    Store
+	Console  func() *wire.Console // how browsers reach us; nil: not at all
+	Do       func(ctx context.Context, who web.Actor, action string, in any) (any, error) // asks the door, for addresses that are actions by another name
 	Tend     func()               // looks after a full disk; called before each action, cheap
 	Reasons  func() []wire.Reason // what is not well with disk and store
 	Ready    func() bool
@@ -71,47 +81,11 @@ type Deps struct {
 type API struct {
 	Deps
 	began time.Time
+	scale scale // what deltas weigh
 }
 
 // New makes it. Nothing is read or written.
 func New(d Deps) *API { return &API{Deps: d, began: d.Clock.Now()} }
-
-// Actions is the table.
-func (a *API) Actions() []web.Action {
-	short := func(name string, run func(context.Context, *web.Call) (any, error)) web.Action {
-		return web.Action{Name: name, Run: a.guard(run)}
-	}
-	long := func(name string, run func(context.Context, *web.Call) (any, error)) web.Action {
-		return web.Action{Name: name, Run: a.guard(run), Long: true}
-	}
-	return []web.Action{
-		short("status/show", a.statusShow), short("doctor/run", a.doctorRun), short("setup/code", a.setupCode),
-		short("metrics/show", a.metricsShow),
-		long("load/run", a.loadRun),
-		short("feeds/list", a.feedsList), short("feeds/show", a.feedsShow),
-		short("feeds/rollback", a.feedsRollback), short("feeds/pin", a.feedsPin), short("feeds/unpin", a.feedsUnpin),
-		short("feeds/hold", a.feedsHold), short("feeds/release", a.feedsRelease), short("feeds/rhythm", a.feedsRhythm),
-		long("backup/create", a.backupCreate),
-		short("time/show", a.timeShow), short("time/set", a.timeSet), short("time/confirm", a.timeConfirm),
-		short("records/show", a.recordsShow), short("records/search", a.recordsSearch), short("records/list", a.recordsList),
-		short("card/show", a.cardShow), short("card/write", a.cardWrite),
-		short("peers/list", a.peersList), short("peers/show", a.peersShow), short("peers/inspect", a.peersInspect), short("peers/add", a.peersAdd), short("peers/confirm", a.peersConfirm),
-		short("trust/show", a.trustShow), short("trust/plan", a.trustPlan), long("trust/apply", a.trustApply),
-		short("keys/list", a.keysList), short("keys/rotate", a.keysRotate), short("keys/revoke", a.keysRevoke), short("keys/renew", a.keysRenew),
-		short("keys/apply", a.keysApply),
-		short("approvals/list", a.approvalsList), short("approvals/show", a.approvalsShow), short("approvals/approve", a.approvalsApprove),
-		short("approvals/deny", a.approvalsDeny),
-		long("outbound/write", a.outboundWrite), long("import/run", a.importRun), long("exchange/run", a.exchangeRun),
-		short("receipts/list", a.receiptsList), short("receipts/show", a.receiptsShow),
-		short("timeline/list", a.timelineList), short("timeline/verify", a.timelineVerify), short("timeline/checkpoint", a.timelineCheckpoint),
-		short("store/show", a.storeShow), short("store/prune", a.storePrune), long("store/scrub", a.storeScrub), long("media/heal", a.mediaHeal),
-		short("media/list", a.mediaList), short("media/show", a.mediaShow), short("media/forget", a.mediaForget),
-		short("quarantine/list", a.quarantineList), short("quarantine/show", a.quarantineShow), long("quarantine/release", a.quarantineRelease),
-		short("quarantine/remove", a.quarantineRemove),
-		short("runs/submit", a.runsSubmit), long("runs/watch", a.runsWatch), short("runs/list", a.runsList), short("runs/show", a.runsShow),
-		short("runs/cancel", a.runsCancel), long("bundles/verify", a.bundlesVerify),
-	}
-}
 
 // guard ends the daemon when our own disk failed a sync: what it acknowledged is whole, what comes next would not be.
 func (a *API) guard(run func(context.Context, *web.Call) (any, error)) func(context.Context, *web.Call) (any, error) {

@@ -2,13 +2,7 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/json"
 	"fmt"
-	"io"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -21,13 +15,12 @@ import (
 	"sallyport/internal/peer"
 	"sallyport/internal/root"
 	"sallyport/internal/state"
-	"sallyport/internal/timeline"
 	"sallyport/internal/units"
 	"sallyport/internal/web"
 	"sallyport/internal/wire"
 )
 
-func (a *API) statusShow(ctx context.Context, _ *web.Call) (any, error) {
+func (a *API) statusShow(ctx context.Context, _ *web.Call, _ wire.None) (wire.Status, error) {
 	out := wire.Status{Appliance: a.Self, Since: clock.Format(a.began), Time: timeOf(a.Marks.Now())}
 	err := a.State.View(func(tx *state.Tx) error {
 		n, err := a.names(tx)
@@ -47,20 +40,21 @@ func (a *API) statusShow(ctx context.Context, _ *web.Call) (any, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return wire.Status{}, err
 	}
 	if out.Disk, err = a.disk(); err != nil {
-		return nil, err
+		return wire.Status{}, err
 	}
 	out.Runs = a.Waiting()
 	if out.Waiting, err = a.waitingHere(""); err != nil {
-		return nil, err
+		return wire.Status{}, err
 	}
 	if out.Needs, err = a.needs(ctx); err != nil {
-		return nil, err
+		return wire.Status{}, err
 	}
 	out.Health, out.Reasons = a.Health()
 	out.Ready = a.Ready() && out.Health != "Unhealthy"
+	out.Console = a.Console()
 	return out, ctx.Err()
 }
 
@@ -117,7 +111,7 @@ func (a *API) Health() (health string, reasons []wire.Reason) {
 }
 
 // doctorRun checks what must be true of a healthy appliance. It reads every page of the state, no blob.
-func (a *API) doctorRun(ctx context.Context, _ *web.Call) (any, error) {
+func (a *API) doctorRun(ctx context.Context, _ *web.Call, _ wire.None) (wire.Doctor, error) {
 	d := wire.Doctor{Worst: "ok"}
 	add := func(name string, err error, good string) {
 		c := wire.Check{Name: name, Level: "ok", Detail: good}
@@ -200,40 +194,7 @@ func (a *API) layersOpen(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// codeLife and codeTries bound a set-up code (60-console-and-operations, "First run").
-const (
-	codeLife  = 30 * time.Minute
-	codeTries = 5
-)
-
-// setupCode makes a one-time code for the first sign-in of a person; the file keeps its hash.
-func (a *API) setupCode(ctx context.Context, c *web.Call) (any, error) {
-	if !c.Actor.Admin {
-		return nil, code.New(code.Denied, "a set-up code is for root and the daemon's user")
-	}
-	var b [10]byte
-	if _, err := io.ReadFull(rand.Reader, b[:]); err != nil {
-		return nil, fmt.Errorf("set-up code: %w", err)
-	}
-	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-	text = text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
-	expires := a.Clock.Now().Add(codeLife)
-	sum := sha256.Sum256([]byte(text))
-	kept, err := json.Marshal(map[string]any{"sha256": fmt.Sprintf("%x", sum), "expiresAt": clock.Format(expires), "tries": codeTries})
-	if err != nil {
-		return nil, fmt.Errorf("set-up code: %w", err)
-	}
-	if err := a.FS.WriteFile(filepath.Join(a.Self.DataDir, "setup-code"), append(kept, '\n'), 0o600); err != nil {
-		return nil, err
-	}
-	err = a.State.Update(ctx, func(tx *state.Tx) error {
-		_, err := a.Timeline.Append(tx, timeline.Event{Type: "token.created", Actor: c.Actor.Name(), Subject: "setup-code"})
-		return err
-	})
-	return wire.SetupCode{Code: text, ExpiresAt: clock.Format(expires), Tries: codeTries}, err
-}
-
-func (a *API) metricsShow(context.Context, *web.Call) (any, error) {
+func (a *API) metricsShow(_ context.Context, _ *web.Call, _ wire.None) (wire.Text, error) {
 	text, err := a.Metrics.Text()
 	return wire.Text{Text: text}, err
 }

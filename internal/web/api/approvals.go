@@ -15,11 +15,7 @@ import (
 )
 
 // approvalsList lists the plans that wait for people; All adds those that are over.
-func (a *API) approvalsList(_ context.Context, c *web.Call) (any, error) {
-	var q wire.ApprovalRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) approvalsList(_ context.Context, _ *web.Call, q wire.ApprovalRequest) (wire.Approvals, error) {
 	out := wire.Approvals{Approvals: []wire.Approval{}}
 	err := a.State.View(func(tx *state.Tx) error {
 		list, err := approval.List(tx, "")
@@ -40,52 +36,49 @@ func (a *API) approvalsList(_ context.Context, c *web.Call) (any, error) {
 	return out, err
 }
 
-func (a *API) approvalsShow(_ context.Context, c *web.Call) (any, error) {
-	d, _, err := approvalRequest(c)
+func (a *API) approvalsShow(_ context.Context, c *web.Call, q wire.ApprovalRequest) (wire.Approval, error) {
+	d, _, err := approvalRequest(c, q)
 	if err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	var p approval.Plan
 	if err := a.State.View(func(tx *state.Tx) (err error) { p, err = approval.Get(tx, d); return err }); err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	return a.approvalOf(p)
 }
 
-func (a *API) approvalsApprove(ctx context.Context, c *web.Call) (any, error) {
-	_, w, err := approvalRequest(c)
+func (a *API) approvalsApprove(ctx context.Context, c *web.Call, q wire.ApprovalRequest) (wire.Approval, error) {
+	_, w, err := approvalRequest(c, q)
 	if err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	p, err := a.Intake.Approve(ctx, w)
 	if err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	return a.approvalOf(p)
 }
 
-func (a *API) approvalsDeny(ctx context.Context, c *web.Call) (any, error) {
-	_, w, err := approvalRequest(c)
+func (a *API) approvalsDeny(ctx context.Context, c *web.Call, q wire.ApprovalRequest) (wire.Approval, error) {
+	_, w, err := approvalRequest(c, q)
 	if err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	p, err := a.Intake.Deny(ctx, w)
 	if err != nil {
-		return nil, err
+		return wire.Approval{}, err
 	}
 	return a.approvalOf(p)
 }
 
-func approvalRequest(c *web.Call) (digest.Digest, intake.Word, error) {
-	var q wire.ApprovalRequest
-	if err := c.Decode(&q); err != nil {
-		return digest.Digest{}, intake.Word{}, err
-	}
+// approvalRequest is the word of whoever asks.
+func approvalRequest(c *web.Call, q wire.ApprovalRequest) (digest.Digest, intake.Word, error) {
 	d, err := digest.Parse(q.Digest)
 	if err != nil {
 		return d, intake.Word{}, code.Wrap(code.BadUsage, err, "this is not the digest of a plan").Do("Copy the whole of it: sallyport approvals list.")
 	}
-	return d, intake.Word{Digest: d, Actor: c.Actor.Name(), Lone: c.Actor.Lone, Reason: q.Reason}, nil
+	return d, intake.Word{Digest: d, Actor: c.Actor.Name(), Role: roleOf(c.Actor), Lone: c.Actor.Lone, Reason: q.Reason}, nil
 }
 
 // approvalOf adds to a plan how it stands and the command that goes on.

@@ -19,17 +19,13 @@ import (
 )
 
 // outboundWrite writes receipts and inventory for hubs: the one that is named, else every peer whose feeds we hold.
-func (a *API) outboundWrite(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.OutboundRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) outboundWrite(ctx context.Context, c *web.Call, q wire.OutboundRequest) (wire.Outbound, error) {
 	if err := absolute(q.Path); err != nil {
-		return nil, err
+		return wire.Outbound{}, err
 	}
 	hubs, err := a.hubs(q.Peer)
 	if err != nil {
-		return nil, err
+		return wire.Outbound{}, err
 	}
 	out := wire.Outbound{Written: []wire.Written{}}
 	for _, h := range hubs {
@@ -151,18 +147,15 @@ type visit struct {
 
 // exchangeRun does one whole visit of a medium: everything in that is for us, under one plan; then everything out that
 // those whom we met on it lack.
-func (a *API) exchangeRun(ctx context.Context, c *web.Call) (any, error) {
-	v := &visit{API: a, c: c, out: wire.Exchanged{Due: []wire.Due{}, Written: []wire.Written{}}}
-	if err := c.Decode(&v.q); err != nil {
-		return nil, err
-	}
-	if err := absolute(v.q.Path); err != nil {
-		return nil, err
+func (a *API) exchangeRun(ctx context.Context, c *web.Call, q wire.ExchangeRequest) (wire.Exchanged, error) {
+	v := &visit{API: a, c: c, q: q, out: wire.Exchanged{Due: []wire.Due{}, Written: []wire.Written{}}}
+	if err := absolute(q.Path); err != nil {
+		return wire.Exchanged{}, err
 	}
 	return v.run(ctx)
 }
 
-func (v *visit) run(ctx context.Context) (out any, err error) {
+func (v *visit) run(ctx context.Context) (out wire.Exchanged, err error) {
 	if err := v.in(ctx); err != nil {
 		return v.out, err
 	}

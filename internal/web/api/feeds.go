@@ -19,11 +19,7 @@ import (
 )
 
 // loadRun loads files into a feed. It ends with the connection: what was read is dropped, nothing is half loaded.
-func (a *API) loadRun(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.LoadRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) loadRun(ctx context.Context, c *web.Call, q wire.LoadRequest) (*wire.Loaded, error) {
 	tenant, err := a.tenant(q.Tenant)
 	if err != nil {
 		return nil, err
@@ -45,7 +41,11 @@ func (a *API) loadRun(ctx context.Context, c *web.Call) (any, error) {
 	if res.ID == "" {
 		return nil, err
 	}
-	return res, err
+	out, rerr := recode[wire.Loaded](res)
+	if rerr != nil {
+		return nil, rerr
+	}
+	return &out, err
 }
 
 // opener opens files as the caller could: root and the daemon's user everything, others what its mode lets them read.
@@ -96,11 +96,7 @@ func allows(a web.Actor, st *syscall.Stat_t, bit uint32) bool {
 	return st.Mode&bit != 0
 }
 
-func (a *API) feedsList(_ context.Context, c *web.Call) (any, error) {
-	var q wire.FeedRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) feedsList(_ context.Context, _ *web.Call, q wire.FeedRequest) (wire.Feeds, error) {
 	out := wire.Feeds{}
 	err := a.State.View(func(tx *state.Tx) error {
 		n, err := a.names(tx)
@@ -144,7 +140,7 @@ func (a *API) feedOf(tx *state.Tx, f feed.Feed, n names) (wire.Feed, error) {
 		return w, err
 	}
 	w.StateRoot, w.Records, w.Kinds, w.GeneratedAt, w.AcceptedAt, w.Bytes = g.Root.String(), g.Records, g.Counts, g.GeneratedAt, g.AcceptedAt, g.Bytes
-	b := f.Judged(g, a.Marks.Now(), a.Every)
+	b := f.Judged(g, a.Marks.Now(), a.Care.Often())
 	w.Standing, w.Blocks, w.AgeSeconds, w.AtLeast, w.Every = string(b.Standing), b.Blocks, int64(b.Age/time.Second), b.AtLeast, int64(b.Every/time.Second)
 	return w, nil
 }
@@ -186,14 +182,10 @@ func (a *API) find(tx *state.Tx, tenant, name string, n names) (feed.Feed, error
 	return f, suggest(err, next)
 }
 
-func (a *API) feedsShow(_ context.Context, c *web.Call) (any, error) {
-	var q wire.FeedRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) feedsShow(ctx context.Context, _ *web.Call, q wire.FeedRequest) (wire.FeedDetail, error) {
 	tenant, err := a.tenant(q.Tenant)
 	if err != nil {
-		return nil, err
+		return wire.FeedDetail{}, err
 	}
 	var out wire.FeedDetail
 	err = a.State.View(func(tx *state.Tx) error {
@@ -214,6 +206,9 @@ func (a *API) feedsShow(_ context.Context, c *web.Call) (any, error) {
 		}
 		return err
 	})
+	if err == nil {
+		out.Damaged, err = a.damagedOf(ctx, out.FullName)
+	}
 	return out, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,7 +27,7 @@ import (
 
 // mediaList looks at every mount below the usual places, and names the sticks that are plugged in and cannot be looked into:
 // locked, of a file system this kernel does not read, or not mounted.
-func (a *API) mediaList(ctx context.Context, _ *web.Call) (any, error) {
+func (a *API) mediaList(ctx context.Context, _ *web.Call, _ wire.None) (wire.Media, error) {
 	out := wire.Media{Media: []wire.Medium{}}
 	f, err := os.Open("/proc/self/mounts")
 	if err != nil {
@@ -58,10 +59,9 @@ func (a *API) mediaList(ctx context.Context, _ *web.Call) (any, error) {
 	return out, lines.Err()
 }
 
-func (a *API) mediaShow(ctx context.Context, c *web.Call) (any, error) {
-	q, err := medium(c)
-	if err != nil {
-		return nil, err
+func (a *API) mediaShow(ctx context.Context, c *web.Call, q wire.MediumRequest) (wire.Medium, error) {
+	if err := absolute(q.Path); err != nil {
+		return wire.Medium{}, err
 	}
 	return a.look(ctx, q.Path)
 }
@@ -105,6 +105,7 @@ func (a *API) look(ctx context.Context, at string) (wire.Medium, error) {
 		w.State = string(media.HalfCopied)
 	}
 	visit, err := a.Intake.Found(ctx, at)
+	w.ForUs, w.Strangers = visit.ForUs, visit.Unknown
 	for _, p := range visit.Peers {
 		w.Peers = append(w.Peers, p.Name)
 		rows, werr := a.waitingHere(p.ID)
@@ -218,24 +219,20 @@ func shown(s string) string {
 	}, s)
 }
 
-func (a *API) importRun(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ImportRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) importRun(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wire.Imported, error) {
 	if err := absolute(q.Path); err != nil {
 		return nil, err
 	}
+	defer a.Uploads.Hold(q.Path)()
 	return a.take(ctx, c, q)
 }
 
 // take runs one import and gives its result in the words of wire.
 func (a *API) take(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wire.Imported, error) {
+	t := teller{c: c}
 	res, err := a.Intake.Import(ctx, intake.Request{
-		Path: q.Path, Approve: q.Approve, Yes: q.Yes, PlanOnly: q.Plan, Actor: c.Actor.Name(), Lone: c.Actor.Lone,
-	}, func(step string, done, total int64) {
-		c.Progress(wire.Progress{Stage: step, Bytes: done, TotalBytes: total})
-	})
+		Path: q.Path, Approve: q.Approve, Yes: q.Yes, PlanOnly: q.Plan, Actor: c.Actor.Name(), Lone: c.Actor.Lone, Proven: t.proven,
+	}, t.step)
 	if res.Outcomes == nil && res.Plan.Bundles == nil {
 		return nil, err
 	}
@@ -291,4 +288,34 @@ func readOnly(at string) (bool, error) {
 	defer m.Close()
 	i, err := m.Info()
 	return i.ReadOnly, err
+}
+
+// teller passes on what an import says: how far it is, and what it has proven. Safe for concurrent use.
+type teller struct {
+	c    *web.Call
+	mu   sync.Mutex
+	last wire.Progress
+}
+
+func (t *teller) step(step string, done, total int64) {
+	p := wire.Progress{Stage: step, Bytes: done, TotalBytes: total}
+	if strings.HasPrefix(step, "index ") { // counts records
+		p = wire.Progress{Stage: step, Items: done, TotalItems: total}
+	}
+	t.mu.Lock()
+	t.last = p
+	t.mu.Unlock()
+	t.c.Progress(p)
+}
+
+// proven says a fact as a note beside how far it is.
+func (t *teller) proven(bundle string, f intake.Fact) {
+	t.mu.Lock()
+	p := t.last
+	t.mu.Unlock()
+	if p.Stage == "" {
+		p.Stage = "verify " + bundle
+	}
+	p.Note = wire.FactLine(f.What, f.Detail)
+	t.c.Progress(p)
 }

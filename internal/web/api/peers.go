@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"sallyport/internal/code"
@@ -20,23 +21,33 @@ import (
 	"sallyport/internal/wire"
 )
 
-func (a *API) cardShow(ctx context.Context, _ *web.Call) (any, error) { return a.Intake.Card(ctx) }
-
-func (a *API) cardWrite(ctx context.Context, c *web.Call) (any, error) {
-	q, err := medium(c)
+func (a *API) cardShow(ctx context.Context, _ *web.Call, _ wire.None) (wire.Card, error) {
+	k, err := a.Intake.Card(ctx)
 	if err != nil {
-		return nil, err
+		return wire.Card{}, err
+	}
+	return recode[wire.Card](k)
+}
+
+func (a *API) cardWrite(ctx context.Context, c *web.Call, q wire.MediumRequest) (wire.Card, error) {
+	if err := absolute(q.Path); err != nil {
+		return wire.Card{}, err
 	}
 	if err := mayWrite(c.Actor, q.Path); err != nil {
-		return nil, err
+		return wire.Card{}, err
 	}
-	return a.Intake.WriteCard(ctx, q.Path)
+	k, err := a.Intake.WriteCard(ctx, q.Path)
+	if err != nil {
+		return wire.Card{}, err
+	}
+	return recode[wire.Card](k)
 }
 
 // mayWrite refuses what the caller could not do alone: root and the daemon's user may write everywhere, others where the
-// folder's mode lets them, also in our own folder on it when it is there.
+// folder's mode lets them, also in our own folder on it when it is there. Who comes through the console is no user of this
+// machine: sticks alone are for them.
 func mayWrite(who web.Actor, path string) error {
-	if who.Admin {
+	if who.Admin || who.UID == web.NoLogin && onMount(path) {
 		return nil
 	}
 	if filepath.Base(path) == media.Top {
@@ -50,6 +61,11 @@ func mayWrite(who web.Actor, path string) error {
 		return nil
 	}
 	return err
+}
+
+// onMount tells whether a path lies where sticks are mounted.
+func onMount(path string) bool {
+	return slices.ContainsFunc(media.Usual(), func(p string) bool { return strings.HasPrefix(filepath.Clean(path), p) })
 }
 
 func writable(who web.Actor, dir string) error {
@@ -71,15 +87,7 @@ func writable(who web.Actor, dir string) error {
 	return code.New(code.Denied, "you may not write to this folder").In(dir, "")
 }
 
-// medium decodes a request that names a medium alone.
-func medium(c *web.Call) (q wire.MediumRequest, err error) {
-	if err := c.Decode(&q); err != nil {
-		return q, err
-	}
-	return q, absolute(q.Path)
-}
-
-func (a *API) peersList(context.Context, *web.Call) (any, error) {
+func (a *API) peersList(_ context.Context, _ *web.Call, _ wire.None) (wire.Peers, error) {
 	out := wire.Peers{Peers: []wire.Peer{}}
 	err := a.State.View(func(tx *state.Tx) error {
 		list, err := peer.List(tx)
@@ -98,11 +106,7 @@ func (a *API) peersList(context.Context, *web.Call) (any, error) {
 	return out, err
 }
 
-func (a *API) peersShow(_ context.Context, c *web.Call) (any, error) {
-	var q wire.PeerRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) peersShow(_ context.Context, _ *web.Call, q wire.PeerRequest) (wire.Peer, error) {
 	var out wire.Peer
 	err := a.State.View(func(tx *state.Tx) error {
 		p, err := peer.Get(tx, q.Name)
@@ -149,26 +153,22 @@ func rootText(h peer.Held) string {
 	return h.Root.String()
 }
 
-func (a *API) peersInspect(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.PeerRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) peersInspect(ctx context.Context, _ *web.Call, q wire.PeerRequest) (wire.Question, error) {
 	if err := absolute(q.Path); err != nil {
-		return nil, err
+		return wire.Question{}, err
 	}
-	return a.Intake.Inspect(ctx, q.Path, intake.AddRequest{Name: q.Name, Fingerprint: q.Fingerprint})
+	found, err := a.Intake.Inspect(ctx, q.Path, intake.AddRequest{Name: q.Name, Fingerprint: q.Fingerprint})
+	if err != nil {
+		return wire.Question{}, err
+	}
+	return recode[wire.Question](found)
 }
 
 // peersAdd makes first trust. What a person answered on a terminal comes as the fingerprint whose words were compared, so
 // that a card exchanged between question and answer is refused.
-func (a *API) peersAdd(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.PeerRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) peersAdd(ctx context.Context, c *web.Call, q wire.PeerRequest) (wire.Peer, error) {
 	if err := absolute(q.Path); err != nil {
-		return nil, err
+		return wire.Peer{}, err
 	}
 	given := 0
 	for _, s := range []string{q.Fingerprint, q.Words, q.Answered} {
@@ -177,7 +177,7 @@ func (a *API) peersAdd(ctx context.Context, c *web.Call) (any, error) {
 		}
 	}
 	if given > 1 {
-		return nil, code.New(code.BadUsage, "a fingerprint and words at once").Do("Give one of --fingerprint and --words.")
+		return wire.Peer{}, code.New(code.BadUsage, "a fingerprint and words at once").Do("Give one of --fingerprint and --words.")
 	}
 	r := intake.AddRequest{
 		Name: q.Name, Fingerprint: q.Fingerprint, Words: q.Words, Tenant: q.Tenant, TheirTenant: q.TheirTenant, Actor: c.Actor.Name(),
@@ -187,7 +187,7 @@ func (a *API) peersAdd(ctx context.Context, c *web.Call) (any, error) {
 	}
 	p, err := a.Intake.AddPeer(ctx, q.Path, r)
 	if err != nil {
-		return nil, err
+		return wire.Peer{}, err
 	}
 	var out wire.Peer
 	err = a.State.View(func(tx *state.Tx) (err error) {
@@ -197,38 +197,32 @@ func (a *API) peersAdd(ctx context.Context, c *web.Call) (any, error) {
 	return out, err
 }
 
-func (a *API) receiptsList(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ReceiptRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
+func (a *API) receiptsList(ctx context.Context, _ *web.Call, q wire.ReceiptRequest) (wire.Receipts, error) {
+	if q.Before > 0 {
+		return a.receiptsBack(ctx, q)
 	}
 	rows, err := a.Intake.ListReceipts(ctx, "", q.Limit)
 	if err != nil {
-		return nil, err
+		return wire.Receipts{}, err
 	}
 	out := wire.Receipts{Receipts: []wire.Receipt{}}
 	for _, r := range rows {
 		w, err := recode[wire.Receipt](r)
 		if err != nil {
-			return nil, err
+			return wire.Receipts{}, err
 		}
 		out.Receipts = append(out.Receipts, w)
 	}
 	return out, nil
 }
 
-func (a *API) receiptsShow(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ReceiptRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
-	rows, err := a.Intake.ListReceipts(ctx, "", 0)
+func (a *API) receiptsShow(ctx context.Context, _ *web.Call, q wire.ReceiptRequest) (wire.Receipt, error) {
+	row, ok, err := a.Intake.ReceiptByNumber(q.Number)
 	if err != nil {
-		return nil, err
+		return wire.Receipt{}, err
 	}
-	i := slices.IndexFunc(rows, func(r intake.ReceiptRow) bool { return r.Number == q.Number })
-	if i < 0 {
-		return nil, code.New(code.Missing, "no receipt %.40q", q.Number).Do("List them with sallyport receipts list.")
+	if !ok {
+		return wire.Receipt{}, code.New(code.Missing, "no receipt %.40q", q.Number).Do("List them with sallyport receipts list.")
 	}
-	return rows[i], nil
+	return recode[wire.Receipt](row)
 }

@@ -57,11 +57,8 @@ func (a *API) blobs() layer.Blobs {
 	return layer.Opener(func(d digest.Digest) (*cas.File, error) { return a.CAS.Open(d) })
 }
 
-// ask decodes a request and opens what it is about.
-func (a *API) ask(c *web.Call) (q wire.RecordRequest, list []view, err error) {
-	if err := c.Decode(&q); err != nil {
-		return q, nil, err
-	}
+// ask completes a request and opens what it is about.
+func (a *API) ask(q wire.RecordRequest) (_ wire.RecordRequest, list []view, err error) {
 	if q.Tenant, err = a.tenant(q.Tenant); err != nil {
 		return q, nil, err
 	}
@@ -79,20 +76,20 @@ type hit struct {
 	item layer.Item
 }
 
-func (a *API) recordsShow(ctx context.Context, c *web.Call) (any, error) {
-	q, list, err := a.ask(c)
+func (a *API) recordsShow(ctx context.Context, _ *web.Call, q wire.RecordRequest) (wire.Record, error) {
+	q, list, err := a.ask(q)
 	if err != nil {
-		return nil, err
+		return wire.Record{}, err
 	}
 	defer closeAll(list)
 	if q.Key == "" {
-		return nil, code.New(code.BadUsage, "which record?").Do("Name its key or an alias.")
+		return wire.Record{}, code.New(code.BadUsage, "which record?").Do("Name its key or an alias.")
 	}
 	var hits []hit
 	for _, v := range list {
 		items, err := v.Show(q.Kind, q.Key)
 		if err != nil {
-			return nil, fmt.Errorf("feed %s: %w", v.feed.FullName, err)
+			return wire.Record{}, fmt.Errorf("feed %s: %w", v.feed.FullName, err)
 		}
 		for _, it := range items {
 			hits = append(hits, hit{v, it})
@@ -104,9 +101,9 @@ func (a *API) recordsShow(ctx context.Context, c *web.Call) (any, error) {
 	}
 	switch {
 	case len(hits) == 0:
-		return nil, a.unknownRecord(list, q)
+		return wire.Record{}, a.unknownRecord(list, q)
 	case len(hits) > 1:
-		return nil, ambiguous(hits, q.Key)
+		return wire.Record{}, ambiguous(hits, q.Key)
 	}
 	r, err := a.record(hits[0], true)
 	if err != nil || !q.Proof {
@@ -114,7 +111,7 @@ func (a *API) recordsShow(ctx context.Context, c *web.Call) (any, error) {
 	}
 	p, err := a.Intake.Proof(ctx, hits[0].view.ref.Ref, r.Kind, r.Key)
 	if err != nil {
-		return nil, err
+		return wire.Record{}, err
 	}
 	proof, err := recode[wire.Proof](p)
 	r.Proof = &proof
@@ -196,14 +193,14 @@ func (a *API) record(h hit, body bool) (wire.Record, error) {
 }
 
 // recordsSearch looks for a key, an alias, a package (name, or ecosystem/name), and at last keys that begin so.
-func (a *API) recordsSearch(ctx context.Context, c *web.Call) (any, error) {
-	q, list, err := a.ask(c)
+func (a *API) recordsSearch(ctx context.Context, _ *web.Call, q wire.RecordRequest) (wire.Records, error) {
+	q, list, err := a.ask(q)
 	if err != nil {
-		return nil, err
+		return wire.Records{}, err
 	}
 	defer closeAll(list)
 	if q.Query == "" {
-		return nil, code.New(code.BadUsage, "search for what?").Do("Name a key, an alias or a package.")
+		return wire.Records{}, code.New(code.BadUsage, "search for what?").Do("Name a key, an alias or a package.")
 	}
 	out := wire.Records{Records: []wire.Record{}}
 	seen := map[string]bool{}
@@ -211,7 +208,7 @@ func (a *API) recordsSearch(ctx context.Context, c *web.Call) (any, error) {
 		for _, v := range list {
 			items, err := look(v, q.Query, q.Limit)
 			if err != nil {
-				return nil, fmt.Errorf("feed %s: %w", v.feed.FullName, err)
+				return wire.Records{}, fmt.Errorf("feed %s: %w", v.feed.FullName, err)
 			}
 			for _, it := range items {
 				id := v.feed.FullName + "\x00" + it.Kind + "\x00" + it.Key
@@ -221,7 +218,7 @@ func (a *API) recordsSearch(ctx context.Context, c *web.Call) (any, error) {
 				seen[id] = true
 				r, err := a.record(hit{v, it}, q.Body)
 				if err != nil {
-					return nil, err
+					return wire.Records{}, err
 				}
 				out.Records = append(out.Records, r)
 			}
@@ -261,20 +258,20 @@ func beginning(v view, text string, limit int) (items []layer.Item, err error) {
 }
 
 // recordsList pages through records in the order of feed, kind and key; the cursor is the last of these three.
-func (a *API) recordsList(ctx context.Context, c *web.Call) (any, error) {
-	q, list, err := a.ask(c)
+func (a *API) recordsList(ctx context.Context, _ *web.Call, q wire.RecordRequest) (wire.Records, error) {
+	q, list, err := a.ask(q)
 	if err != nil {
-		return nil, err
+		return wire.Records{}, err
 	}
 	defer closeAll(list)
 	from, err := place(q.After)
 	if err != nil {
-		return nil, err
+		return wire.Records{}, err
 	}
 	p := &pager{api: a, q: q, from: from, resume: q.After != "", out: wire.Records{Records: []wire.Record{}}}
 	for _, v := range list {
 		if err := p.walk(v); err != nil {
-			return nil, err
+			return wire.Records{}, err
 		}
 	}
 	return p.out, ctx.Err()

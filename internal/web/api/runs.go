@@ -17,14 +17,10 @@ import (
 	"sallyport/internal/wire"
 )
 
-func (a *API) runsSubmit(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.RunRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) runsSubmit(ctx context.Context, c *web.Call, q wire.RunRequest) (wire.Run, error) {
 	id, err := a.submit(ctx, c, q)
 	if err != nil {
-		return nil, err
+		return wire.Run{}, err
 	}
 	return a.run(ctx, id)
 }
@@ -71,22 +67,18 @@ func runOf(r export.Run) (wire.Run, error) {
 	return w, err
 }
 
-func (a *API) runsWatch(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.RunRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) runsWatch(ctx context.Context, c *web.Call, q wire.RunRequest) (wire.Run, error) {
 	watch, err := a.Export.Watch(ctx, q.ID)
 	if err != nil {
-		return nil, err
+		return wire.Run{}, err
 	}
 	a.follow(c, "", watch)
 	if err := ctx.Err(); err != nil {
-		return nil, code.Wrap(code.Interrupted, context.Cause(ctx), "watching ended, the run goes on")
+		return wire.Run{}, code.Wrap(code.Interrupted, context.Cause(ctx), "watching ended, the run goes on")
 	}
 	w, err := a.run(ctx, q.ID)
 	if err != nil {
-		return nil, err
+		return wire.Run{}, err
 	}
 	return w, ended(w)
 }
@@ -121,62 +113,50 @@ func ended(w wire.Run) error {
 	return code.New(code.Interrupted, "the daemon stops; run %s begins again at the next start", w.ID)
 }
 
-func (a *API) runsList(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.RunRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) runsList(ctx context.Context, _ *web.Call, q wire.RunRequest) (wire.Runs, error) {
 	if q.Limit <= 0 {
 		q.Limit = page
 	}
-	list, err := a.Export.List(ctx, export.Filter{Tenant: q.Tenant, Status: q.Status, Profile: q.Profile, Limit: q.Limit})
+	list, err := a.Export.List(ctx, export.Filter{Tenant: q.Tenant, Status: q.Status, Profile: q.Profile, Before: q.Before, Limit: q.Limit + 1})
 	if err != nil {
-		return nil, err
+		return wire.Runs{}, err
 	}
 	out := wire.Runs{Runs: []wire.Run{}}
+	if len(list) > q.Limit {
+		list = list[:q.Limit]
+		out.Next = list[q.Limit-1].ID
+	}
 	for _, r := range list {
 		w, err := runOf(r)
 		if err != nil {
-			return nil, err
+			return wire.Runs{}, err
 		}
 		out.Runs = append(out.Runs, w)
 	}
 	return out, nil
 }
 
-func (a *API) runsShow(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.RunRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) runsShow(ctx context.Context, _ *web.Call, q wire.RunRequest) (wire.Run, error) {
 	return a.run(ctx, q.ID)
 }
 
 // peersConfirm takes a spoken receipt.
-func (a *API) peersConfirm(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ConfirmRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) peersConfirm(ctx context.Context, c *web.Call, q wire.ConfirmRequest) (wire.Confirmation, error) {
 	got, err := a.Export.Confirm(ctx, q.Peer, q.Words, c.Actor.Name())
 	if err != nil {
-		return nil, a.knownPeers(err)
+		return wire.Confirmation{}, a.knownPeers(err)
 	}
 	run, err := runOf(got.Run)
 	return wire.Confirmation{Run: run, Decision: got.Decision, Proven: got.Proven}, err
 }
 
-func (a *API) runsCancel(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.RunRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) runsCancel(ctx context.Context, c *web.Call, q wire.RunRequest) (wire.Run, error) {
 	if err := a.Export.Cancel(ctx, q.ID, c.Actor.Name()); err != nil {
-		return nil, err
+		return wire.Run{}, err
 	}
 	watch, err := a.Export.Watch(ctx, q.ID)
 	if err != nil {
-		return nil, err
+		return wire.Run{}, err
 	}
 	for range watch {
 	}
@@ -184,17 +164,13 @@ func (a *API) runsCancel(ctx context.Context, c *web.Call) (any, error) {
 }
 
 // bundlesVerify has the gate read every outer byte of a run's bundle, or of what lies at a path: ours and our peers'.
-func (a *API) bundlesVerify(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.VerifyRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) bundlesVerify(ctx context.Context, c *web.Call, q wire.VerifyRequest) (wire.Verdicts, error) {
 	if q.Path != "" {
 		return a.verifyPath(ctx, c, q.Path)
 	}
 	r, err := a.Export.Show(ctx, q.ID)
 	if err != nil {
-		return nil, err
+		return wire.Verdicts{}, err
 	}
 	v := wire.Verdict{Name: r.Name, Sentence: fmt.Sprintf("INTACT, SEALED: every outer byte is as %s (%s) signed it; the contents were not opened.", r.Tenant, a.Self.Name)}
 	if err := a.Export.Verify(ctx, q.ID); err != nil {
@@ -208,31 +184,31 @@ func refused(name string, err error) wire.Verdict {
 	return wire.Verdict{Name: name, Sentence: "NOT VERIFIED: " + e.Message + ". Do not import. Nothing was changed.", Code: e.Code, Reason: e.Message}
 }
 
-func (a *API) verifyPath(ctx context.Context, c *web.Call, at string) (any, error) {
+func (a *API) verifyPath(ctx context.Context, c *web.Call, at string) (wire.Verdicts, error) {
 	if err := absolute(at); err != nil {
-		return nil, err
+		return wire.Verdicts{}, err
 	}
 	if st, err := os.Stat(at); err != nil || !st.IsDir() {
-		return nil, code.New(code.BadUsage, "want a run's id or a directory with bundles").In(at, "")
+		return wire.Verdicts{}, code.New(code.BadUsage, "want a run's id or a directory with bundles").In(at, "")
 	}
 	o, err := a.trust()
 	if err != nil {
-		return nil, err
+		return wire.Verdicts{}, err
 	}
 	o.Progress = func(done, total int64) {
 		c.Progress(wire.Progress{Stage: "verify", Bytes: done, TotalBytes: total})
 	}
 	m, err := media.Open(at)
 	if err != nil {
-		return nil, err
+		return wire.Verdicts{}, err
 	}
 	defer m.Close()
 	found, err := verify.Find(m.FS())
 	if err != nil {
-		return nil, err
+		return wire.Verdicts{}, err
 	}
 	if len(found.Bundles) == 0 {
-		return nil, code.New(code.MediumEmpty, "no bundle lies there").In(at, "")
+		return wire.Verdicts{}, code.New(code.MediumEmpty, "no bundle lies there").In(at, "")
 	}
 	out := wire.Verdicts{}
 	var first error

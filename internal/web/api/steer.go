@@ -18,21 +18,14 @@ import (
 
 // person is who asks, for the rooms that count people.
 func person(a web.Actor) lifecycle.Person {
-	p := lifecycle.Person{Name: a.Name(), Lone: a.Lone}
-	if a.Admin {
-		p.Role = "admin"
-	}
-	return p
+	return lifecycle.Person{Name: a.Name(), Role: roleOf(a), Lone: a.Lone, OwnOnly: ownOnly(a)}
 }
 
-// change decodes a verb about one feed and finds the feed.
-func (a *API) change(c *web.Call) (q wire.FeedChange, f feed.Feed, err error) {
-	if err := c.Decode(&q); err != nil {
-		return q, f, err
-	}
+// change finds the feed that a verb is about.
+func (a *API) change(q wire.FeedChange) (f feed.Feed, err error) {
 	tenant, err := a.tenant(q.Tenant)
 	if err != nil {
-		return q, f, err
+		return f, err
 	}
 	err = a.State.View(func(tx *state.Tx) error {
 		n, err := a.names(tx)
@@ -42,7 +35,7 @@ func (a *API) change(c *web.Call) (q wire.FeedChange, f feed.Feed, err error) {
 		f, err = a.find(tx, tenant, q.Name, n)
 		return err
 	})
-	return q, f, err
+	return f, err
 }
 
 // generation reads 12 or 2.12; epoch 0 is whichever holds it.
@@ -80,45 +73,45 @@ func (a *API) changed(f feed.Feed, before, after feed.Point, sentence, next stri
 	return out, err
 }
 
-func (a *API) feedsRollback(ctx context.Context, c *web.Call) (any, error) {
-	q, f, err := a.change(c)
+func (a *API) feedsRollback(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	epoch, n, err := generation(q.To)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	ch, err := a.Care.Rollback(ctx, person(c.Actor), f.Ref, epoch, n, q.Reason)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	return a.changed(f, ch.Before, ch.After,
 		fmt.Sprintf("%s shows generation %s again (was %s) and is pinned there: what arrives from now on is kept, not activated.", f.Ref.Name, ch.After, ch.Before),
 		"To go forward again: sallyport feeds unpin "+f.Ref.Name)
 }
 
-func (a *API) feedsPin(ctx context.Context, c *web.Call) (any, error) {
-	q, f, err := a.change(c)
+func (a *API) feedsPin(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	if err := a.Care.Pin(ctx, person(c.Actor), f.Ref, q.Reason); err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	return a.changed(f, f.Active, f.Active,
 		fmt.Sprintf("%s is pinned at generation %s: what arrives from now on is kept, not activated.", f.Ref.Name, f.Active),
 		"To go forward again: sallyport feeds unpin "+f.Ref.Name)
 }
 
-func (a *API) feedsUnpin(ctx context.Context, c *web.Call) (any, error) {
-	_, f, err := a.change(c)
+func (a *API) feedsUnpin(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	ch, err := a.Care.Unpin(ctx, person(c.Actor), f.Ref)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	text := fmt.Sprintf("%s is no longer pinned. Generation %s is the newest held and stays active.", f.Ref.Name, ch.After)
 	switch {
@@ -130,53 +123,53 @@ func (a *API) feedsUnpin(ctx context.Context, c *web.Call) (any, error) {
 	return a.changed(f, ch.Before, ch.After, text, "")
 }
 
-func (a *API) feedsHold(ctx context.Context, c *web.Call) (any, error) {
-	q, f, err := a.change(c)
+func (a *API) feedsHold(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	epoch, n, err := generation(q.To)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	g, err := a.Care.Hold(ctx, person(c.Actor), f.Ref, epoch, n, q.Reason)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	return a.changed(f, f.Active, f.Active, fmt.Sprintf("Generation %s of %s is kept, whatever retention says.", g.Point, f.Ref.Name), "")
 }
 
-func (a *API) feedsRelease(ctx context.Context, c *web.Call) (any, error) {
-	q, f, err := a.change(c)
+func (a *API) feedsRelease(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	epoch, n, err := generation(q.To)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	g, err := a.Care.Release(ctx, person(c.Actor), f.Ref, epoch, n, q.Reason, q.Approve)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	return a.changed(f, f.Active, f.Active, fmt.Sprintf("Generation %s of %s is no longer held: it goes when %d newer ones are here.", g.Point, f.Ref.Name, feed.Kept), "")
 }
 
-func (a *API) feedsRhythm(ctx context.Context, c *web.Call) (any, error) {
-	q, f, err := a.change(c)
+func (a *API) feedsRhythm(ctx context.Context, c *web.Call, q wire.FeedChange) (wire.FeedChanged, error) {
+	f, err := a.change(q)
 	if err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
 	var every time.Duration
 	if q.Every != "" {
 		if every, err = units.ParseDuration(q.Every); err != nil {
-			return nil, code.Wrap(code.BadUsage, err, "--every")
+			return wire.FeedChanged{}, code.Wrap(code.BadUsage, err, "--every")
 		}
 	}
 	if err := a.Care.Rhythm(ctx, person(c.Actor), f.Ref, every); err != nil {
-		return nil, err
+		return wire.FeedChanged{}, err
 	}
-	text := fmt.Sprintf("%s goes by the rhythm of this appliance, a stick every %s.", f.Ref.Name, units.Age(a.Every))
+	text := fmt.Sprintf("%s goes by the rhythm of this appliance, a stick every %s.", f.Ref.Name, units.Age(a.Care.Often()))
 	if every > 0 {
 		text = fmt.Sprintf("%s: a stick every %s. Data older than %s warns, older than %s is in breach.",
 			f.Ref.Name, units.Age(every), units.Age(feed.WarnAfter*every), units.Age(feed.BreachAfter*every))

@@ -17,31 +17,28 @@ type Store interface {
 	Damaged(ctx context.Context) ([]wire.Damaged, error) // as far as it is known
 }
 
-func (a *API) storeShow(ctx context.Context, _ *web.Call) (any, error) { return a.Store.Show(ctx) }
+func (a *API) storeShow(ctx context.Context, _ *web.Call, _ wire.None) (wire.Store, error) { return a.Store.Show(ctx) }
 
-func (a *API) storePrune(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.PruneRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) storePrune(ctx context.Context, c *web.Call, q wire.PruneRequest) (wire.Pruned, error) {
 	if q.Keep < 0 {
-		return nil, code.New(code.BadUsage, "how many generations to keep").Want("1 or more", q.Keep)
+		return wire.Pruned{}, code.New(code.BadUsage, "how many generations to keep").Want("1 or more", q.Keep)
 	}
 	return a.Store.Prune(ctx, q, c.Actor.Name())
 }
 
-func (a *API) storeScrub(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ScrubRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+// storePlan says what a prune would drop.
+func (a *API) storePlan(ctx context.Context, c *web.Call, q wire.PruneRequest) (wire.Pruned, error) {
+	q.Plan = true
+	return a.storePrune(ctx, c, q)
+}
+
+func (a *API) storeScrub(ctx context.Context, c *web.Call, q wire.ScrubRequest) (wire.Scrubbed, error) {
 	return a.Store.Scrub(ctx, q, c.Progress)
 }
 
-func (a *API) mediaHeal(ctx context.Context, c *web.Call) (any, error) {
-	q, err := medium(c)
-	if err != nil {
-		return nil, err
+func (a *API) mediaHeal(ctx context.Context, c *web.Call, q wire.MediumRequest) (wire.Healed, error) {
+	if err := absolute(q.Path); err != nil {
+		return wire.Healed{}, err
 	}
 	return a.Store.Heal(ctx, q.Path, c.Actor.Name(), c.Progress)
 }

@@ -17,7 +17,7 @@ import (
 	"sallyport/internal/wire"
 )
 
-func (a *API) timeShow(context.Context, *web.Call) (any, error) {
+func (a *API) timeShow(_ context.Context, _ *web.Call, _ wire.None) (wire.TimeShown, error) {
 	r := a.Marks.Now()
 	out := wire.TimeShown{Time: timeOf(r), TimeEpoch: a.Marks.Get().TimeEpoch, Words: r.Words()}
 	if !r.Anchor.IsZero() {
@@ -33,41 +33,32 @@ func (a *API) timeShow(context.Context, *web.Call) (any, error) {
 }
 
 // timeSet is for two people; the second names the digest that the first was told.
-func (a *API) timeSet(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.TimeRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) timeSet(ctx context.Context, c *web.Call, q wire.TimeRequest) (wire.TimeShown, error) {
 	at, err := clock.Parse(q.At)
 	if err != nil {
-		return nil, code.Wrap(code.BadUsage, err, "--at").Do("Write it in UTC like 2026-11-21T09:30:00Z.")
+		return wire.TimeShown{}, code.Wrap(code.BadUsage, err, "--at").Do("Write it in UTC like 2026-11-21T09:30:00Z.")
 	}
 	return a.agreed(ctx, c, q, a.Care.TimePlan(at), a.Care.SetTime(ctx, person(c.Actor), at, q.Reason, q.Approve))
 }
 
 // agreed is how time stands after a proposal, which is no failure, or after the second yes.
-func (a *API) agreed(ctx context.Context, c *web.Call, q wire.TimeRequest, plan digest.Digest, err error) (any, error) {
+func (a *API) agreed(ctx context.Context, c *web.Call, q wire.TimeRequest, plan digest.Digest, err error) (wire.TimeShown, error) {
 	proposed := q.Approve == "" && code.Of(err) == code.PlanApproval
 	if err != nil && !proposed {
-		return nil, err
+		return wire.TimeShown{}, err
 	}
-	out, err := a.timeShow(ctx, c)
-	if shown, ok := out.(wire.TimeShown); ok && proposed {
-		shown.Proposed = plan.String()
-		return shown, err
+	out, err := a.timeShow(ctx, c, wire.None{})
+	if proposed {
+		out.Proposed = plan.String()
 	}
 	return out, err
 }
 
 // timeConfirm lets the anchor of a peer count that jumps too far for one person.
-func (a *API) timeConfirm(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.TimeRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) timeConfirm(ctx context.Context, c *web.Call, q wire.TimeRequest) (wire.TimeShown, error) {
 	list, err := a.Intake.WaitingAnchors()
 	if err != nil {
-		return nil, err
+		return wire.TimeShown{}, err
 	}
 	for _, w := range list {
 		if w.Peer != q.Peer {
@@ -76,7 +67,7 @@ func (a *API) timeConfirm(ctx context.Context, c *web.Call) (any, error) {
 		x := lifecycle.Anchor(w)
 		return a.agreed(ctx, c, q, a.Care.Plan(x), a.Care.ConfirmAnchor(ctx, person(c.Actor), x, q.Reason, q.Approve))
 	}
-	return nil, code.New(code.Missing, "no anchor of %.40q waits for anybody", q.Peer).Do("See what waits with sallyport time show.")
+	return wire.TimeShown{}, code.New(code.Missing, "no anchor of %.40q waits for anybody", q.Peer).Do("See what waits with sallyport time show.")
 }
 
 // clockReasons are what speaks against the clock.
@@ -86,7 +77,7 @@ func clockReasons(r marks.Reading) (list []wire.Reason) {
 	}
 	next := map[bool]string{true: "Set the clock of this machine.", false: ""}[r.Suspect]
 	for _, w := range r.Words()[:1] {
-		list = append(list, wire.Reason{Level: "warning", What: w, Next: next})
+		list = append(list, wire.Reason{Level: "warning", What: w, Next: next, Topic: wire.AboutClock, Why: "No verdict depends on the clock. Ages and dates shown here may be off, and codes from a phone may not match."})
 	}
 	return list
 }
@@ -113,12 +104,20 @@ func (a *API) budgetReasons() (list []wire.Reason) {
 			if f.Standing == string(feed.Breach) {
 				what += ": in breach"
 			}
-			list = append(list, wire.Reason{Level: "warning", What: what, Next: "Bring a newer bundle of " + f.OriginName + ", or say how often one arrives: sallyport feeds rhythm " + f.Name + " --every …"})
+			list = append(list, wire.Reason{Level: "warning", What: what, Next: "Bring a newer bundle of " + f.OriginName + ", or say how often one arrives: sallyport feeds rhythm " + f.Name + " --every …", Topic: wire.AboutBudget, Subject: f.FullName, Why: budgetWhy(f)})
 		}
 		return err
 	})
 	if err != nil {
-		list = append(list, wire.Reason{Level: "warning", What: "the age of the data cannot be told: " + err.Error()})
+		list = append(list, wire.Reason{Level: "warning", What: "the age of the data cannot be told: " + err.Error(), Topic: wire.AboutBudget})
 	}
 	return list
+}
+
+// budgetWhy is what data that is too old means to whoever reads it.
+func budgetWhy(f wire.Feed) string {
+	if f.Blocks {
+		return "It can still be read and searched; nothing older is activated any more. Newer data comes in whatever its age."
+	}
+	return "It can still be read and searched, and is shown as old. A newer bundle of " + f.OriginName + " renews it."
 }

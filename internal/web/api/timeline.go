@@ -16,16 +16,15 @@ import (
 // page is how much a list gives when nobody says.
 const page = 50
 
-func (a *API) timelineList(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.TimelineRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
-	if q.Type != "" && !timeline.Known(q.Type) {
-		return nil, code.New(code.Missing, "there is no event type %.60q", q.Type)
+func (a *API) timelineList(ctx context.Context, _ *web.Call, q wire.TimelineRequest) (wire.Timeline, error) {
+	if q.Type != "" && q.Before == nil && !timeline.Known(q.Type) {
+		return wire.Timeline{}, code.New(code.Missing, "there is no event type %.60q", q.Type)
 	}
 	if q.Limit <= 0 {
 		q.Limit = page
+	}
+	if q.Before != nil {
+		return a.timelineBack(ctx, q)
 	}
 	out := wire.Timeline{Events: []wire.Event{}}
 	err := a.State.View(func(tx *state.Tx) error {
@@ -67,7 +66,7 @@ func eventOf(e timeline.Entry) wire.Event {
 }
 
 // timelineVerify recomputes the whole log, and proves every head of it that came back from outside.
-func (a *API) timelineVerify(context.Context, *web.Call) (any, error) {
+func (a *API) timelineVerify(_ context.Context, _ *web.Call, _ wire.None) (wire.TimelineHead, error) {
 	var out wire.TimelineHead
 	err := a.State.View(func(tx *state.Tx) error {
 		peers, err := peer.List(tx)
@@ -96,10 +95,10 @@ func (a *API) head(tx *state.Tx, h bundle.Head) (wire.TimelineHead, error) {
 	return wire.TimelineHead{Origin: timeline.Origin(a.Self.ID, n), Number: n, Size: h.Size, Root: h.Root.String()}, err
 }
 
-func (a *API) timelineCheckpoint(context.Context, *web.Call) (any, error) {
+func (a *API) timelineCheckpoint(_ context.Context, _ *web.Call, _ wire.None) (wire.TimelineHead, error) {
 	key, err := a.Keys.Appliance()
 	if err != nil {
-		return nil, err
+		return wire.TimelineHead{}, err
 	}
 	var out wire.TimelineHead
 	err = a.State.View(func(tx *state.Tx) error {

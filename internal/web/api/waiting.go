@@ -31,19 +31,15 @@ func waitingOf(row intake.WaitingRow) wire.Waiting {
 }
 
 // mediaForget drops a waiting bundle.
-func (a *API) mediaForget(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.ForgetRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) mediaForget(ctx context.Context, c *web.Call, q wire.ForgetRequest) (wire.Waiting, error) {
 	row, err := a.Intake.Forget(ctx, q.Label, q.Reason, c.Actor.Name())
 	if err != nil {
-		return nil, err
+		return wire.Waiting{}, err
 	}
 	return waitingOf(row), nil
 }
 
-func (a *API) quarantineList(ctx context.Context, _ *web.Call) (any, error) {
+func (a *API) quarantineList(ctx context.Context, _ *web.Call, _ wire.None) (wire.Quarantine, error) {
 	rows, err := a.Intake.ListQuarantine(ctx, "")
 	out := wire.Quarantine{Entries: []wire.Quarantined{}}
 	for _, row := range rows {
@@ -60,14 +56,10 @@ func quarantined(row intake.QuarantineRow) wire.Quarantined {
 }
 
 // quarantineShow names the files of an entry and gives its log.
-func (a *API) quarantineShow(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.QuarantineRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) quarantineShow(ctx context.Context, _ *web.Call, q wire.QuarantineRequest) (wire.Quarantined, error) {
 	row, err := a.Intake.FindQuarantine(ctx, q.Number)
 	if err != nil {
-		return nil, err
+		return wire.Quarantined{}, err
 	}
 	out := quarantined(row)
 	out.Files, out.Log, err = a.Intake.Files(row)
@@ -75,31 +67,23 @@ func (a *API) quarantineShow(ctx context.Context, c *web.Call) (any, error) {
 }
 
 // quarantineRemove throws an entry away.
-func (a *API) quarantineRemove(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.QuarantineRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) quarantineRemove(ctx context.Context, c *web.Call, q wire.QuarantineRequest) (wire.Quarantined, error) {
 	row, err := a.Intake.RemoveQuarantine(ctx, q.Number, q.Reason, c.Actor.Name())
 	if err != nil {
-		return nil, err
+		return wire.Quarantined{}, err
 	}
 	return quarantined(row), nil
 }
 
 // quarantineRelease verifies an entry again.
-func (a *API) quarantineRelease(ctx context.Context, c *web.Call) (any, error) {
-	var q wire.QuarantineRequest
-	if err := c.Decode(&q); err != nil {
-		return nil, err
-	}
+func (a *API) quarantineRelease(ctx context.Context, c *web.Call, q wire.QuarantineRequest) (*wire.Imported, error) {
 	if q.Path != "" {
 		if err := absolute(q.Path); err != nil {
 			return nil, err
 		}
 	}
 	res, err := a.Intake.Release(ctx, q.Number, intake.Request{
-		Path: q.Path, Yes: q.Yes, Approve: q.Approve, Actor: c.Actor.Name(), Lone: c.Actor.Lone,
+		Path: q.Path, Yes: q.Yes, Approve: q.Approve, Actor: c.Actor.Name(), Role: roleOf(c.Actor), Lone: c.Actor.Lone, OwnOnly: ownOnly(c.Actor),
 	}, func(step string, done, total int64) {
 		c.Progress(wire.Progress{Stage: step, Bytes: done, TotalBytes: total})
 	})
@@ -119,13 +103,14 @@ func isFork(row intake.QuarantineRow) bool { return row.Code == string(code.Fork
 func (a *API) forks() (list []wire.Reason) {
 	rows, err := a.Intake.ListQuarantine(context.Background(), "")
 	if err != nil {
-		return []wire.Reason{{Level: "critical", What: "the quarantine cannot be read: " + err.Error()}}
+		return []wire.Reason{{Level: "critical", What: "the quarantine cannot be read: " + err.Error(), Topic: wire.AboutQuarantine}}
 	}
 	for _, row := range rows {
 		if isFork(row) {
 			list = append(list, wire.Reason{
 				Level: "warning", What: fmt.Sprintf("%s: %s came with other contents than were accepted here under the same number: two histories exist", row.Number, row.Bundle),
 				Next: fmt.Sprintf("Call the sender. Both sides are kept: sallyport quarantine show %s. When it is settled: sallyport quarantine remove %s --reason …", row.Number, row.Number),
+				Topic: wire.AboutFork, Subject: row.Number, Why: "Somebody may be forging, or the sender was restored. Both sides are kept; nothing was taken in. Call the sender.",
 			})
 		}
 	}
