@@ -8,9 +8,9 @@
 //	jobs          job id → Job
 //
 // Order: Submit or Add, then one Move or Step per state, in the transaction of the room that appends the event which
-// EventType names. What a run has done so far is kept by digest in Steps, so a retry resumes at the failed step. At
-// start Requeue puts unfinished runs back to pending and Interrupt fails unfinished jobs; their staged output is gone
-// by then. Progress is not kept here: it is a picture of now.
+// EventType names. What a run has done so far is kept by digest in Steps, so a retry resumes at the failed step. A job has
+// no event of its own: what it changes, its room's events tell. At start Requeue puts unfinished runs back to pending and
+// TakeUp unfinished jobs; their staged output is gone by then. Progress is not kept here: it is a picture of now.
 package job
 
 import (

@@ -1,16 +1,19 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"sallyport/internal/clock"
 	"sallyport/internal/code"
 	"sallyport/internal/digest"
 	"sallyport/internal/state"
 	"sallyport/internal/statetest"
+	"sallyport/internal/wire"
 )
 
 var now = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -226,10 +229,10 @@ func TestList(t *testing.T) {
 
 func TestJobs(t *testing.T) {
 	db := statetest.Open(t)
-	for i, to := range [][]State{{}, {Running}, {Running, Succeeded}, {Cancelled}} {
+	for i, to := range [][]State{{}, {Running}, {Running, Succeeded}, {Cancelled}, {Running}, {Running, Pending}} {
 		id := fmt.Sprint("j", i)
 		update(t, db, func(tx *state.Tx) error {
-			_, err := Add(tx, Job{ID: id, Tenant: "acme", Kind: "load"}, now)
+			_, err := Add(tx, Job{ID: id, Tenant: "acme", Action: "load/run"}, now)
 			for _, s := range to {
 				if err == nil {
 					_, err = Step(tx, id, s, now, nil)
@@ -242,15 +245,72 @@ func TestJobs(t *testing.T) {
 	if code.Of(err) != code.Conflict {
 		t.Errorf("back from the end: %v", err)
 	}
+	enough := &wire.Error{Code: string(code.Interrupted), Message: "enough"}
 	update(t, db, func(tx *state.Tx) error {
-		left, err := Interrupt(tx, now)
-		if len(left) != 2 {
+		left, err := TakeUp(tx, now, func(j Job) *wire.Error {
+			if j.ID == "j4" {
+				return enough
+			}
+			return nil
+		})
+		if len(left) != 3 || left[0].ID != "j0" || left[1].ID != "j1" || left[1].State != Pending || left[1].Lost != 1 || left[1].Attempt != 1 || left[2].ID != "j5" || left[2].Lost != 0 {
 			t.Errorf("%+v", left)
 		}
-		j, err2 := Find(tx, "j1")
-		if j.State != Failed || j.Code != code.Interrupted || j.FinishedAt == "" || err2 != nil {
+		j, err2 := Find(tx, "j4")
+		if j.State != Failed || j.Error.Message != "enough" || j.Lost != 1 || j.FinishedAt == "" || err2 != nil {
 			t.Errorf("%+v %v", j, err2)
 		}
 		return err
 	})
+	update(t, db, func(tx *state.Tx) error {
+		n, err := Interrupt(tx, now, enough)
+		if n != 3 {
+			t.Errorf("%d interrupted", n)
+		}
+		return err
+	})
+}
+
+func TestOldJobs(t *testing.T) {
+	db := statetest.Open(t)
+	for i := range 6 {
+		id := fmt.Sprint("j", i)
+		update(t, db, func(tx *state.Tx) error {
+			_, err := Add(tx, Job{ID: id, Action: "load/run"}, now)
+			if i != 5 && err == nil {
+				_, err = Step(tx, id, Cancelled, now.Add(time.Duration(i)*time.Hour), nil)
+			}
+			return err
+		})
+	}
+	old := func(most, few int, before time.Time) (ids []string) {
+		if err := db.View(func(tx *state.Tx) (err error) {
+			ids, err = Old(tx, most, few, clock.Format(before))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	for _, c := range []struct {
+		most, few int
+		before    time.Time
+		want      string
+	}{
+		{9, 0, now, "[]"},
+		{2, 2, now, "[j2 j1 j0]"},
+		{9, 1, now.Add(3 * time.Hour), "[j2 j1 j0]"},
+		{4, 9, now.Add(100 * time.Hour), "[j0]"},
+	} {
+		if got := fmt.Sprint(old(c.most, c.few, c.before)); got != c.want {
+			t.Errorf("most %d, few %d: %s, want %s", c.most, c.few, got, c.want)
+		}
+	}
+	update(t, db, func(tx *state.Tx) error { return errors.Join(Drop(tx, "j0"), Drop(tx, "gone")) })
+	if err := db.Update(t.Context(), func(tx *state.Tx) error { return Drop(tx, "j5") }); code.Of(err) != code.Conflict {
+		t.Errorf("an unfinished job was dropped: %v", err)
+	}
+	if got := fmt.Sprint(old(0, 0, now)); got != "[j4 j3 j2 j1]" {
+		t.Error(got)
+	}
 }

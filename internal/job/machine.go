@@ -36,7 +36,7 @@ var edges = map[State][]State{
 
 var jobEdges = map[State][]State{
 	Pending: {Running, Failed, Cancelled},
-	Running: {Succeeded, Failed, Cancelled},
+	Running: {Succeeded, Failed, Cancelled, Pending}, // pending: the daemon stopped
 }
 
 // CanMove is the edge table of runs.
