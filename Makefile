@@ -7,7 +7,7 @@ FLAGS   := -trimpath -buildvcs=false -ldflags "-s -w -X sallyport/internal/cli.V
 ALIASES := stella stellaops-cli exportctl
 TOOLS   := build/tools
 
-.PHONY: build demo test check race bench crash fuzz interop gen tools cross fault clean stock
+.PHONY: build demo test check race bench crash fuzz interop gen tools cross fault clean stock stock-browser templ generate browser screenshots
 
 build: ## static binaries and alias links in build/
 	@mkdir -p build
@@ -33,14 +33,36 @@ stock: ## the stock tools the tests judge us by
 	if [ -n "$$missing" ] && command -v apt-get >/dev/null 2>&1; then \
 	  echo "installing$$missing"; (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing) >/dev/null || echo "could not install$$missing: the tests that need them will say so"; fi
 
-test: stock build cross fault check ## everything
+stock-browser: ## Debian's Chromium and the two npm packages that drive and judge it, for tests only
+	@missing=; for p in chromium:chromium node:nodejs npm:npm; do \
+	  command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing$$missing"; (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing) >/dev/null || echo "could not install$$missing: the tests that need them will say so"; fi
+	@cmp -s testdata/browser/package-lock.json testdata/browser/node_modules/.ours || \
+	  { (cd testdata/browser && npm ci --silent --no-audit --no-fund --ignore-scripts && cp package-lock.json node_modules/.ours) || echo "could not install playwright-core and axe-core: the tests that need them will say so"; }
+
+browser: stock-browser ## the console in Chromium: axe, requests, content policy, flows
+	$(GO) test -count=1 -timeout 30m -run Browser ./ui/... ./internal/...
+
+screenshots: stock-browser ## the same, with a picture of every page in every state, into build/screens
+	rm -rf build/screens
+	SALLYPORT_SCREENS=$(CURDIR)/build/screens $(GO) test -count=1 -timeout 30m -run Browser ./ui/... ./internal/...
+
+test: stock stock-browser build cross fault check ## everything
 	$(GO) test -timeout 15m ./...
 
 tools:
 	@mkdir -p $(TOOLS)
-	@cd testdata/tools && $(GO) build -o $(CURDIR)/$(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck
+	@cd testdata/tools && $(GO) build -o $(CURDIR)/$(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck github.com/a-h/templ/cmd/templ
 
-check: tools ## formatting and lint
+templ: tools generate ## Go from the pages; what is generated is committed
+	@$(TOOLS)/templ fmt ui
+
+generate:
+	@for d in ui/kit ui/page; do $(TOOLS)/templ generate -path $$d >build/templ.log 2>&1 || { cat build/templ.log; exit 1; }; done
+
+check: tools ## formatting, lint, and pages generated from what they say
+	@was=$$(cat ui/*/*_templ.go | sha256sum); $(MAKE) -s generate; [ "$$was" = "$$(cat ui/*/*_templ.go | sha256sum)" ] || { echo "generated pages were old; they are new now: commit them"; exit 1; }
 	@out=$$($(TOOLS)/gofumpt -l cmd internal $$(test -d ui && echo ui)); [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags faultpoints ./...
@@ -64,9 +86,10 @@ fuzz: ## each fuzz target for FUZZTIME (default 10m), into testdata/results/fuzz
 interop: build ## stock cosign at fixed versions judges our signatures, without a network
 	testdata/interop/run
 
-gen: ## vectors, hostile cases and the evidence of the demonstration, each from its generator
+gen: templ ## pages, the commands of the manual, vectors, hostile cases and the evidence of the demonstration, each from its generator
 	$(GO) test ./internal/canon ./internal/attest ./internal/root ./internal/bundle -update
 	$(GO) test ./internal/hostile ./internal/demo -run 'TestGenerate|TestEvidence' -update
+	$(GO) test ./internal/cli -run TestManualReference -update
 
 clean:
 	rm -rf build

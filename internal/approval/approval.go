@@ -46,6 +46,8 @@ type Grant struct {
 	Reason string `json:"reason,omitempty"`
 	// Lone says that the person is root that nobody signed in to start: it may be anyone, so it is never the second person.
 	Lone bool `json:"lone,omitempty"`
+	// OwnOnly says that the person is no approver: where two are asked, theirs is a yes to what they proposed themselves.
+	OwnOnly bool `json:"ownOnly,omitempty"`
 }
 
 var plans = state.Table[Plan]{Name: "approvals"}
@@ -125,8 +127,8 @@ func getOpen(tx *state.Tx, d digest.Digest, at time.Time) (Plan, error) {
 	return p, p.open(at)
 }
 
-// Approve adds a person's yes; saying it again changes nothing. Codes not-found, denied (no person), approval-needed (a lone
-// root after somebody else), conflict (used, denied or expired).
+// Approve adds a person's yes; saying it again changes nothing. Codes not-found, denied (no person, or no approver where two are
+// asked), approval-needed (a lone root after somebody else), conflict (used, denied or expired).
 func Approve(tx *state.Tx, d digest.Digest, g Grant, at time.Time) (Plan, error) {
 	p, err := getOpen(tx, d, at)
 	if err != nil {
@@ -138,8 +140,13 @@ func Approve(tx *state.Tx, d digest.Digest, g Grant, at time.Time) (Plan, error)
 	if slices.ContainsFunc(p.Grants, func(o Grant) bool { return o.Person == g.Person }) {
 		return p, nil
 	}
-	if g.Lone && p.Enough() {
+	second := p.Need > 1 && g.Person != p.Proposer
+	if (g.Lone || g.OwnOnly && second) && p.Enough() {
 		return p, nil // it only executes what people agreed to
+	}
+	if g.OwnOnly && second {
+		return p, code.New(code.Denied, "plan %s was proposed by %q, and only an approver says yes to what somebody else proposed", d.Short(), p.Proposer).
+			Do("Ask an approver.")
 	}
 	if g.Lone && len(p.Grants) > 0 {
 		return p, code.New(code.PlanApproval, "root that nobody signed in to start may propose a plan, but is not the second person for plan %s", d).

@@ -224,3 +224,38 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Where two are asked, whoever is no approver says yes to what they proposed themselves, and to nothing else; what enough people
+// agreed to they may execute.
+func TestOwnOnly(t *testing.T) {
+	k := desk{t, statetest.Open(t)}
+	yes := func(d digest.Digest, person string, ownOnly bool) error {
+		_, err := k.do(func(tx *state.Tx) (Plan, error) { return Approve(tx, d, Grant{Person: person, OwnOnly: ownOnly}, now) })
+		return err
+	}
+	d := plan("two, and one is an approver")
+	k.propose(d, 2, now) // by uid:1001
+	if err := yes(d, "uid:1002", true); code.Of(err) != code.Denied {
+		t.Errorf("an operator agreed to what somebody else proposed: %v", err)
+	}
+	if err := yes(d, "uid:1003", false); err != nil {
+		t.Errorf("an approver: %v", err)
+	}
+	if err := yes(d, "uid:1002", true); code.Of(err) != code.Denied {
+		t.Errorf("an operator is the second person: %v", err)
+	}
+	if err := yes(d, "uid:1001", true); err != nil {
+		t.Errorf("the proposer: %v", err)
+	}
+	if err := yes(d, "uid:1002", true); err != nil {
+		t.Errorf("an operator executes what two people agreed to: %v", err)
+	}
+	if err := k.use(d, now); err != nil {
+		t.Error(err)
+	}
+	one := plan("one is enough")
+	k.propose(one, 1, now)
+	if err := yes(one, "uid:1002", true); err != nil {
+		t.Errorf("where one is asked: %v", err)
+	}
+}

@@ -26,11 +26,11 @@ const Module = "sallyport"
 // Bands lists the packages of each band, bottom first. In bands 0, 1 and 2 a package may import one named before it.
 var Bands = [][]string{
 	0:  {"digest", "ident", "units", "clock", "code", "durable"},
-	1:  {"canon", "attest", "seal", "pack", "record", "root", "bundle", "reach", "policy", "config", "wire"},
-	2:  {"cas", "state", "layer", "keyring", "marks", "media", "metrics", "client"},
+	1:  {"canon", "attest", "seal", "pack", "record", "root", "bundle", "reach", "policy", "config", "wire", "ui/static", "ui/kit", "ui/manual"},
+	2:  {"cas", "state", "layer", "keyring", "marks", "media", "metrics", "client", "cert", "ui/page"},
 	3:  {"timeline"},
 	4:  {"access", "approval", "evidence", "feed", "job", "peer", "verify"},
-	5:  {"load", "intake", "export", "distribute", "ingest", "scan", "retention", "webhook", "lifecycle", "schedule", "courier"},
+	5:  {"load", "intake", "export", "distribute", "ingest", "scan", "retention", "webhook", "lifecycle", "schedule", "desk", "upload", "courier"},
 	6:  {"web"},
 	7:  {"daemon"},
 	8:  {"demo"},
@@ -39,7 +39,7 @@ var Bands = [][]string{
 }
 
 // TestOnly packages have no band; only tests and each other import them.
-var TestOnly = []string{"archtest", "sample", "statetest", "forge", "hostile", "bench", "crash", "blocklog", "history"}
+var TestOnly = []string{"archtest", "sample", "statetest", "forge", "hostile", "bench", "crash", "blocklog", "history", "browser"}
 
 // Doors says which packages may import a third-party module. Children of a door are doors.
 var Doors = map[string][]string{
@@ -66,12 +66,17 @@ var Doors = map[string][]string{
 	"golang.org/x/sys":                                  {"durable", "cas", "media", "daemon", "cli"},
 	"golang.org/x/term":                                 {"cli"},
 	"golang.org/x/crypto":                               {"attest", "access"},
+	"github.com/pquerna/otp":                            {"access"},
+	"github.com/a-h/templ":                              {"ui/kit", "ui/page"},
+	"github.com/boombuler/barcode":                      {"ui/kit"},
+	"github.com/yuin/goldmark":                          {"ui/manual"},
 }
 
 // TestModules are imported by tests alone.
 var TestModules = []string{
 	"github.com/rogpeppe/go-internal", "pgregory.net/rapid", "github.com/google/go-cmp", "go.uber.org/goleak",
 	"c2sp.org/CCTV/age", "github.com/santhosh-tekuri/jsonschema/v6", "github.com/hanwen/go-fuse/v2",
+	"golang.org/x/net",
 }
 
 // File is one parsed Go file.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/cert"
 	"sallyport/internal/code"
 	"sallyport/internal/daemon"
 	"sallyport/internal/demo"
@@ -116,15 +117,19 @@ func (a *app) serveCmd() *cobra.Command {
 			return err
 		}
 		if listen != "" {
-			if err := cfg.Set("listen.http", listen, "--listen"); err != nil {
+			if err := cfg.Set("listen.https", listen, "--listen"); err != nil {
 				return err
 			}
 		}
+		cfg.Resolve()
 		deps, err := a.deps()
 		if err != nil {
 			return err
 		}
 		deps.Log = a.logger(cfg.LogLevel, cfg.LogFormat)
+		if terminal(a.Err) {
+			deps.Greet = a.greet
+		}
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
@@ -137,8 +142,30 @@ func (a *app) serveCmd() *cobra.Command {
 		}
 		return nil
 	})
-	c.Flags().StringVar(&listen, "listen", "", "127.0.0.1:PORT for /healthz, /readyz and /metrics")
+	c.Flags().StringVar(&listen, "listen", "", "HOST:PORT of the console, for this time; off for none")
 	return c
+}
+
+// greet tells a person at a terminal where the console is, what the browser's warning must show, and the code of the first visit.
+func (a *app) greet(g daemon.Greeting) {
+	c := g.Console
+	for _, at := range c.Addresses {
+		a.say("Console: %s", at)
+	}
+	if c.Plain != "" {
+		a.say("Console, on this machine alone and without TLS: %s", c.Plain)
+	}
+	if len(c.Addresses) > 0 && c.Authority != "" {
+		a.say("The browser will warn, because the certificate is this appliance's own. The SHA-256 fingerprint that it shows must be")
+		a.say("  %s", c.Fingerprint)
+	}
+	if c.Note != "" {
+		a.say("%s %s", clean(c.Note), clean(c.Next))
+	}
+	if g.Code != "" {
+		a.say("Set-up code: %s", g.Code)
+		a.say("  Type it on the first page within %d minutes (%d tries), and make the first admin. sallyport setup-code prints a new one.", g.Minutes, g.Tries)
+	}
 }
 
 // logger writes to standard error: JSON, or text where a person looks.
@@ -198,9 +225,16 @@ func (a *app) statusCmd() *cobra.Command {
 }
 
 func (a *app) status(w io.Writer, s wire.Status) {
-	pairs(w, "appliance", s.Name+" ("+s.ID+")", "state", s.Health, "tenants", strings.Join(s.Tenants, ", "), "data", s.DataDir,
-		"trusted time", s.Time.Trusted+" ("+s.Time.Source+")", "clock", s.Time.Wall, "peers", fmt.Sprint(s.Peers), "runs waiting", fmt.Sprint(s.Runs),
-		"store", units.Size(s.Disk.Store)+" in "+units.Count(s.Disk.Blobs)+" blobs, "+units.Size(s.Disk.Free)+" free", "events", units.Count(s.Events))
+	lines := []string{
+		"appliance", s.Name + " (" + s.ID + ")", "state", s.Health, "tenants", strings.Join(s.Tenants, ", "), "data", s.DataDir,
+		"trusted time", s.Time.Trusted + " (" + s.Time.Source + ")", "clock", s.Time.Wall, "peers", fmt.Sprint(s.Peers), "runs waiting", fmt.Sprint(s.Runs),
+		"store", units.Size(s.Disk.Store) + " in " + units.Count(s.Disk.Blobs) + " blobs, " + units.Size(s.Disk.Free) + " free", "events", units.Count(s.Events),
+	}
+	pairs(w, append(lines, consoleLines(s.Console)...)...)
+	if s.Console != nil && s.Console.Note != "" {
+		a.say("%s", clean(s.Console.Note))
+		a.say("  next: %s", clean(a.again(s.Console.Next)))
+	}
 	if len(s.Feeds) > 0 {
 		fmt.Fprintln(w)
 		a.feeds(w, s.Feeds)
@@ -215,6 +249,25 @@ func (a *app) status(w io.Writer, s wire.Status) {
 	if len(s.Reasons)+len(s.Needs)+len(s.Waiting) == 0 {
 		a.say("Nothing needs you.")
 	}
+}
+
+// consoleLines say how browsers reach the appliance and what their warning must show.
+func consoleLines(c *wire.Console) (lines []string) {
+	switch {
+	case c == nil:
+		return nil
+	case len(c.Addresses) == 0:
+		lines = append(lines, "console", "none over the network")
+	default:
+		lines = append(lines, "console", strings.Join(c.Addresses, ", "), "certificate", "SHA-256 "+c.Fingerprint+", until "+c.NotAfter)
+		if c.Authority != "" {
+			lines = append(lines, "site CA", "SHA-256 "+c.Authority)
+		}
+	}
+	if c.Plain != "" {
+		lines = append(lines, "without TLS", c.Plain)
+	}
+	return lines
 }
 
 // plugin is the one line of monitoring: OK 0, WARNING 1, CRITICAL 2, UNKNOWN 3.
@@ -277,8 +330,12 @@ func (a *app) checkConfigCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		cfg.Resolve()
 		groups, err := daemon.Groups(cfg)
 		if err != nil {
+			return err
+		}
+		if err := cert.Judge(cfg.TLSCert, cfg.TLSKey); err != nil {
 			return err
 		}
 		return a.show(cfg.Values(), func(w io.Writer) {
@@ -295,14 +352,14 @@ func (a *app) checkConfigCmd() *cobra.Command {
 }
 
 func (a *app) setupCodeCmd() *cobra.Command {
-	return command("setup-code", "print a new one-time code for the first sign-in", 0, func([]string) error {
+	return command("setup-code", "print a new one-time code for making the first admin", 0, func([]string) error {
 		s, err := call[wire.SetupCode](a, "setup/code", nil)
 		if err != nil {
 			return err
 		}
 		return a.show(s, func(w io.Writer) {
 			fmt.Fprintln(w, s.Code)
-			a.say("Good for %d tries until %s. The one before is void.", s.Tries, s.ExpiresAt)
+			a.say("Type it at %s within %d minutes (%d tries), and make the first admin. A code printed before is void.", a.consoleAt("/set-up"), s.Minutes, s.Tries)
 		})
 	})
 }

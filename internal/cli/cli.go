@@ -132,10 +132,11 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but data and errors")
 	root.AddCommand(
-		a.initCmd(), a.serveCmd(), a.statusCmd(), a.doctorCmd(), a.checkConfigCmd(), a.setupCodeCmd(), a.metricsCmd(), a.versionCmd(), a.manCmd(), a.demoCmd(),
+		a.initCmd(), a.serveCmd(), a.statusCmd(), a.doctorCmd(), a.checkConfigCmd(), a.settingsCmd(), a.deliveryCmd(), a.apiCmd(), a.setupCodeCmd(), a.metricsCmd(), a.versionCmd(), a.manCmd(), a.demoCmd(),
 		a.loadCmd(), a.feedsCmd(), a.recordsCmd(), a.backupCmd(), a.restoreCmd(), a.timeCmd(),
 		a.cardCmd(), a.peersCmd(), a.outboundCmd(), a.importCmd(), a.exchangeCmd(), a.receiptsCmd(), a.mediaCmd(), a.storeCmd(), a.quarantineCmd(),
-		a.trustCmd(), a.keysCmd(), a.approvalsCmd(),
+		a.jobsCmd(), a.uploadsCmd(), a.trustCmd(), a.keysCmd(), a.approvalsCmd(),
+		a.usersCmd(), a.tokensCmd(), a.sessionsCmd(),
 		a.timelineCmd(), a.exportCmd(), a.stellaCmd(), a.exportctlCmd(),
 	)
 	return root

@@ -80,7 +80,7 @@ func (a *app) peersCmd() *cobra.Command {
 		}
 		return a.show(p, func(w io.Writer) { a.peer(w, p) })
 	})
-	return family("peers", "other appliances we trust or feed", a.peersAddCmd(), list, show, a.peersConfirmCmd())
+	return family("peers", "other appliances we trust or feed", a.peersAddCmd(), list, show, a.peersFleetCmd(), a.peersConfirmCmd())
 }
 
 func (a *app) peer(w io.Writer, p wire.Peer) {

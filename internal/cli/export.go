@@ -18,8 +18,8 @@ func (a *app) stellaCmd() *cobra.Command {
 }
 
 func (a *app) exportCmd() *cobra.Command {
-	run := family("run", "one execution of a profile", a.runSubmitCmd(), a.runWatchCmd(), a.runListCmd(), a.runShowCmd(), a.runCancelCmd())
-	return family("export", "make bundles and deliver them", run, a.exportVerifyCmd())
+	run := family("run", "one execution of a profile", a.runSubmitCmd(), a.runWatchCmd(), a.runListCmd(), a.runShowCmd(), a.runCancelCmd(), a.runRetryCmd(), a.runFilesCmd())
+	return family("export", "make bundles and deliver them", run, a.exportVerifyCmd(), a.exportDownloadCmd())
 }
 
 func (a *app) exportctlCmd() *cobra.Command {

@@ -24,6 +24,7 @@ func TestLifeScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/life",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SALLYPORT_LISTEN_HTTPS", "off")
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},

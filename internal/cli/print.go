@@ -126,7 +126,7 @@ func (a *app) progress(p wire.Progress) {
 	if a.quiet {
 		return
 	}
-	if p.Note != "" && !a.json {
+	if p.Note != "" && !a.json && (!wire.IsFact(p.Note) || terminal(a.Err)) {
 		a.say("%s", clean(p.Note))
 	}
 	if !terminal(a.Err) {

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SALLYPORT_LISTEN_HTTPS", "off")
 			env.Setenv("EVIDENCE", evidence)
 			env.Setenv("NO_COLOR", "1")
 			return nil

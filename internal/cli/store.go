@@ -120,7 +120,11 @@ func (a *app) storePruneCmd() *cobra.Command {
 		if q.Keep < 0 || q.Keep == 0 && c.Flags().Changed("keep") {
 			return code.New(code.BadUsage, "--keep").Want("1 or more", q.Keep)
 		}
-		p, err := call[wire.Pruned](a, "store/prune", q)
+		action := "store/prune"
+		if q.Plan {
+			action = "store/plan"
+		}
+		p, err := call[wire.Pruned](a, action, q)
 		if err != nil {
 			return err
 		}

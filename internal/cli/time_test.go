@@ -29,6 +29,7 @@ func TestTimeScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/time",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SALLYPORT_LISTEN_HTTPS", "off")
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil

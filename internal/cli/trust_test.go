@@ -38,6 +38,7 @@ func TestTrustScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/trust",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SALLYPORT_LISTEN_HTTPS", "off")
 			env.Setenv("EVIDENCE", evidence)
 			env.Setenv("NO_COLOR", "1")
 			return nil

@@ -135,6 +135,31 @@ func (c *Client) Get(ctx context.Context, path string) (status int, body []byte,
 	return res.StatusCode, body, err
 }
 
+// Download writes what a path of the API gives into w, from a byte on: whoever was interrupted asks for the rest.
+func (c *Client) Download(ctx context.Context, path string, from int64, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sallyport"+wire.Prefix+path, nil)
+	if err != nil {
+		return err
+	}
+	want := http.StatusOK
+	if from > 0 {
+		want = http.StatusPartialContent
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != want {
+		return failure(res)
+	}
+	if _, err := io.Copy(w, res.Body); err != nil {
+		return lost(ctx, err)
+	}
+	return nil
+}
+
 func (c *Client) post(ctx context.Context, action string, in any) (*http.Response, error) {
 	if in == nil {
 		in = struct{}{}

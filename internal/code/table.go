@@ -148,6 +148,34 @@ const (
 	Unheard            Code = "unheard"
 	DocumentBad        Code = "document"
 	EvidenceLost       Code = "evidence-lost"
+	SignInBad          Code = "sign-in"
+	SignInDelayed      Code = "sign-in-delayed"
+	SessionOver        Code = "session-over"
+	StepUpNeeded       Code = "step-up-needed"
+	TokenBad           Code = "token"
+	SetupCodeBad       Code = "set-up-code"
+	SetupDone          Code = "set-up-done"
+	PasswordBad        Code = "password"
+	NameBad            Code = "account-name"
+	NameTaken          Code = "account-exists"
+	TOTPBad            Code = "totp-code"
+	LastAdmin          Code = "last-admin"
+
+	// the web door
+	Certificate Code = "certificate"
+	WrongHost   Code = "wrong-host"
+	CrossSite   Code = "cross-site"
+	TooMany     Code = "too-many"
+	TooLarge    Code = "too-large"
+	TooSlow     Code = "too-slow"
+	Crowded     Code = "crowded"
+
+	// uploads
+	UploadForm       Code = "upload-form"
+	UploadChunk      Code = "upload-chunk"
+	UploadIncomplete Code = "upload-incomplete"
+	UploadDigest     Code = "upload-digest"
+	UploadQuota      Code = "upload-quota"
 )
 
 var table = []Info{
@@ -274,7 +302,7 @@ var table = []Info{
 	{IdentityMissing, Decrypt, 0, "the bundle is encrypted and no identity was given", "Give the identity that opens it."},
 	{EncryptionRequired, Usage, 422, "encryption was asked for and no recipient can be used", "Add the peer with its card, or say --unencrypted."},
 	{ExportInvalid, Usage, 400, "the export request is not valid", "Correct the named field."},
-	{ExportProfile, NotFound, 404, "there is no such export profile", "List them with stella export profile list."},
+	{ExportProfile, NotFound, 404, "there is no such export profile", "Name one that there is: mirror:full or mirror:delta."},
 	{ExportRun, NotFound, 404, "there is no such run", "List them with stella export run list."},
 	{ExportConflict, Usage, 409, "the run cannot do that in its state", "Look at the run first."},
 	{ExportEmpty, Usage, 422, "there is nothing to export", "Load something first, or say --allow-empty."},
@@ -296,5 +324,29 @@ var table = []Info{
 	{BackupBad, Integrity, 0, "the backup is not whole", "Use another backup; keep this one as it is."},
 	{Unheard, Retry, 409, "this appliance was restored and has not heard from a peer since", "Import a stick that this peer wrote, so that its card or receipt is read first."},
 	{EvidenceLost, NotFound, 0, "the files of a quarantine entry are not here", "The entry tells what was refused and why. To end it: sallyport quarantine remove, with a reason."},
+	{Certificate, Usage, 409, "the certificate of the console cannot be used", "Correct tls.cert and tls.key, then run sallyport check-config."},
+	{WrongHost, Auth, 421, "this name is not one of this machine's", "Use the address that sallyport status shows, or add the name to listen.hosts."},
+	{CrossSite, Auth, 403, "another web site asked for this", "Open the console in a window of its own and do it there."},
+	{TooMany, Retry, 429, "too many requests", "Wait a moment, then go on."},
+	{TooLarge, Usage, 413, "the request is larger than it may be", "Send less at once; files go in by upload or from a path of the appliance."},
+	{TooSlow, Retry, 408, "the request came too slowly", "Check the connection, then repeat."},
+	{Crowded, Retry, 503, "too many pages follow along at once", "Close pages that are not needed, or load this one again later."},
+	{UploadForm, Usage, 0, "the upload contradicts itself: a number, a length or a size that cannot be", "Begin the upload again; if a program sent it, correct what it says of its chunks."},
+	{UploadChunk, Usage, 409, "this chunk is here already, with other bytes", "The file has changed since the upload began: remove the upload and begin again."},
+	{UploadIncomplete, Retry, 409, "chunks of this upload are missing", "Send those that are named; what is here is kept."},
+	{UploadDigest, Integrity, 0, "the whole file has another digest than was said", "Remove the upload and send the file again."},
+	{UploadQuota, Space, 0, "uploads may not take more room here", "Remove uploads that are not needed, or raise limits.uploads."},
+	{SignInBad, Auth, 401, "name, password and code do not fit together", "Type all three again. Codes from a phone fit only when its clock and this machine's agree: a recovery code always does. Nobody can get in: on the host, as root, sallyport users recover."},
+	{SignInDelayed, Retry, 429, "too many failed attempts in a row", "Wait as long as it says, then try again. Nothing is locked."},
+	{SessionOver, Auth, 401, "nobody is signed in, or the session has ended", "Sign in again."},
+	{StepUpNeeded, Auth, 403, "this needs your password or a code once more", "Prove that it is you, then repeat."},
+	{TokenBad, Auth, 401, "the API token is not known, has ended or was revoked", "Ask an admin for a new one: sallyport tokens create."},
+	{SetupCodeBad, Auth, 403, "this one-time code is not right, or its time is over", "Type it again as it was printed. For a new one, on the host: sallyport setup-code, or sallyport users recover where an admin exists."},
+	{SetupDone, Usage, 409, "this appliance has an admin already, so there is no set-up code", "Sign in. If no admin can: on the host, as root, sallyport users recover."},
+	{PasswordBad, Usage, 422, "this password cannot be used", "Choose one of at least 12 characters: several words are easiest."},
+	{NameBad, Usage, 422, "an account cannot have this name", "Use a name like anna or j.smith."},
+	{NameTaken, Usage, 409, "there is an account with this name already", "Choose another name; sallyport users list shows them."},
+	{TOTPBad, Usage, 422, "the code does not fit the secret that was shown", "Type the code that the phone shows now."},
+	{LastAdmin, Usage, 409, "nobody would be left who may administer this appliance", "Give another account the role admin first, without an end date."},
 	{DocumentBad, Integrity, 0, "a signed document contradicts itself", "Do not use it; keep the medium and call the sender."},
 }

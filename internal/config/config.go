@@ -11,6 +11,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,11 @@ const Version = "sallyport/config.v1"
 type Config struct {
 	DataDir string // D; no setting of a file: it is where the file was found
 
-	ListenHTTP   string        // listen.http: loopback address for /healthz, /readyz and /metrics; "" is none
+	ListenHTTPS  string        // listen.https: host:port of console and API; "" is none; AutoHTTPS is Console once Resolve was called, else none
+	ListenHTTP   string        // listen.http: the same without TLS, on loopback alone; "" is none
+	Hosts        []string      // listen.hosts: more names and addresses that this machine is reached by
+	TLSCert      string        // tls.cert: a certificate that was brought; "" is one of a site CA of our own
+	TLSKey       string        // tls.key: its key
 	Socket       string        // socket.path; "" is D/run/sallyport.sock
 	SocketGroups []string      // socket.groups: whose members may use the socket
 	Approvals    int           // approvals.import: people who must say yes to an import: 0, 1, 2
@@ -38,6 +43,10 @@ type Config struct {
 	Every        time.Duration // delivery.every: how often a stick arrives
 	Workers      int           // limits.workers: goroutines that compress; 0 is one per core
 	Runs         int           // limits.runs: export runs at a time; 0 is one per two cores
+	Rate         int           // limits.rate: requests a second from one address, and with one token
+	Connections  int           // limits.connections: over TCP, in all
+	Streams      int           // limits.streams: pages that follow along, in all
+	Uploads      int64         // limits.uploads: bytes of one tenant
 	Reserve      int64         // store.reserve: bytes of the disk that stay free; Auto is a rule
 	Ballast      int64         // store.ballast: bytes given back when the disk is full
 	Scrub        int64         // store.scrub: bytes a day that are proven in the background; 0 is none
@@ -164,6 +173,22 @@ func (c Config) Values() (all []Value) {
 	return all
 }
 
+// Setting is one row of the table, for the manual.
+type Setting struct {
+	Name     string
+	Default  string // as a file would say it; "" is none
+	Help     string
+	Variable string // its name in the environment
+}
+
+// Settings lists every setting there is, in the order of the table.
+func Settings() (all []Setting) {
+	for _, s := range settings() {
+		all = append(all, Setting{s.name, s.def, s.help, Variable(s.name)})
+	}
+	return all
+}
+
 // Source is where the value of a setting came from: "default", a file, a variable, a flag; "" when there is no such setting.
 func (c Config) Source(name string) string { return c.sources[name] }
 
@@ -192,7 +217,7 @@ func Template() string {
 // quoted writes a default as YAML.
 func quoted(name, s string) string {
 	switch {
-	case name == "socket.groups":
+	case name == "socket.groups", name == "listen.hosts":
 		return "[]"
 	case s == "":
 		return `""`
@@ -215,22 +240,93 @@ func oneOf(s string, words ...string) (string, error) {
 	return "", fmt.Errorf("%.40q: want one of %s", s, strings.Join(words, ", "))
 }
 
-// loopback takes an address only when nobody outside this machine can reach it: there is no TLS and no sign-in on it.
-func loopback(s string) (string, error) {
-	if s == "" {
+// off says that nothing listens.
+const off = "off"
+
+// AutoHTTPS is the ListenHTTPS of listen.https: auto, and Console the address it stands for where a program serves people.
+const (
+	AutoHTTPS = "auto"
+	Console   = "127.0.0.1:8443"
+)
+
+// Resolve puts in what auto stands for in a program that serves people; a daemon in a test listens nowhere.
+func (c *Config) Resolve() {
+	if c.ListenHTTPS == AutoHTTPS {
+		c.ListenHTTPS = Console
+	}
+}
+
+// https takes an address, or auto.
+func https(s string) (string, error) {
+	if s == AutoHTTPS {
+		return s, nil
+	}
+	return address(s)
+}
+
+// address takes host:port. The host may be empty for every address of this machine; "off" and "" are none.
+func address(s string) (string, error) {
+	if s == "" || s == off {
 		return "", nil
 	}
-	host, port, ok := strings.Cut(s, "]:") // [::1]:8080
-	if host = strings.TrimPrefix(host, "["); !ok {
-		host, port, ok = strings.Cut(s, ":")
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", fmt.Errorf("%.80q: want host:port, or off", s)
 	}
-	if !ok || port == "" {
-		return "", fmt.Errorf("%.80q: want host:port", s)
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("%.80q: want a port from 0 to 65535, not %d", s, n)
 	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostName(host) {
+		return "", fmt.Errorf("%.80q: want an address or a name before the port", s)
+	}
+	return s, nil
+}
+
+// loopback takes an address only when nobody outside this machine can reach it: there is no TLS on it.
+func loopback(s string) (string, error) {
+	s, err := address(s)
+	if s == "" || err != nil {
+		return "", err
+	}
+	host, port, _ := net.SplitHostPort(s)
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return "", fmt.Errorf("%.80q: want an address of this machine alone, like 127.0.0.1:%s", s, port)
 	}
 	return s, nil
+}
+
+// shown is an address as a file says it.
+func shown(s string) string {
+	if s == "" {
+		return off
+	}
+	return s
+}
+
+// hosts takes names and addresses without ports.
+func hosts(s string) (out []string, err error) {
+	for _, h := range list(s) {
+		if _, err := netip.ParseAddr(h); err != nil && !hostName(h) {
+			return nil, fmt.Errorf("%.80q: want a name or an address, without a port", h)
+		}
+		out = append(out, strings.ToLower(h))
+	}
+	return out, nil
+}
+
+// hostName takes labels of letters, digits and hyphens, at most 253 bytes.
+func hostName(s string) bool {
+	for _, label := range strings.Split(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label {
+			return false
+		}
+		if strings.ContainsFunc(label, func(c rune) bool {
+			return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-')
+		}) {
+			return false
+		}
+	}
+	return len(s) <= 253
 }
 
 // absolute takes a path that means the same to the daemon and to who talks to it.

@@ -37,7 +37,8 @@ func TestTemplateIsTheDefaults(t *testing.T) {
 // Every setting can be set by its variable, and reads back what was set.
 func TestEnvironment(t *testing.T) {
 	set := map[string]string{
-		"SALLYPORT_LISTEN_HTTP": "127.0.0.1:9000", "SALLYPORT_SOCKET_PATH": "/s", "SALLYPORT_SOCKET_GROUPS": "a,b", "SALLYPORT_APPROVALS_IMPORT": "2",
+		"SALLYPORT_LISTEN_HTTP": "127.0.0.1:9000", "SALLYPORT_LISTEN_HTTPS": "0.0.0.0:8443", "SALLYPORT_LISTEN_HOSTS": "site-07.lan,10.0.0.7",
+		"SALLYPORT_TLS_CERT": "/c.pem", "SALLYPORT_TLS_KEY": "/k.pem", "SALLYPORT_LIMITS_RATE": "50", "SALLYPORT_LIMITS_CONNECTIONS": "99", "SALLYPORT_LIMITS_STREAMS": "77", "SALLYPORT_SOCKET_PATH": "/s", "SALLYPORT_SOCKET_GROUPS": "a,b", "SALLYPORT_APPROVALS_IMPORT": "2",
 		"SALLYPORT_APPROVALS_EXPIRE": "3d", "SALLYPORT_DELIVERY_EVERY": "7d", "SALLYPORT_LIMITS_WORKERS": "3", "SALLYPORT_LIMITS_RUNS": "2",
 		"SALLYPORT_STORE_RESERVE": "2.0GiB", "SALLYPORT_STORE_BALLAST": "1.0MiB", "SALLYPORT_STORE_SCRUB": "0B", "SALLYPORT_LOG_LEVEL": "debug", "SALLYPORT_LOG_FORMAT": "json", "SALLYPORT_RETENTION_LOGDAYS": "9",
 		"SALLYPORT_EXPORTCENTER_RETENTION_MIRROR_MODE": "count", "SALLYPORT_EXPORTCENTER_RETENTION_MIRROR_VALUE": "4",
@@ -60,6 +61,13 @@ func TestRefusals(t *testing.T) {
 		"apiVersion: " + Version + "\nunknown: 1\n",
 		"apiVersion: " + Version + "\nlisten: {http: '0.0.0.0:80'}\n",
 		"apiVersion: " + Version + "\nlisten: {http: '80'}\n",
+		"apiVersion: " + Version + "\nlisten: {http: 'example.org:80'}\n",
+		"apiVersion: " + Version + "\nlisten: {https: '8443'}\n",
+		"apiVersion: " + Version + "\nlisten: {https: '127.0.0.1:x'}\n",
+		"apiVersion: " + Version + "\nlisten: {https: 'a b:8443'}\n",
+		"apiVersion: " + Version + "\nlisten: {hosts: ['site:8443']}\n",
+		"apiVersion: " + Version + "\nlimits: {rate: 0}\n",
+		"apiVersion: " + Version + "\ntls: {cert: relative.pem}\n",
 		"apiVersion: " + Version + "\nsocket: {path: run/s}\n",
 		"apiVersion: " + Version + "\napprovals: {import: 3}\n",
 		"apiVersion: " + Version + "\nstore: {reserve: lots}\n",

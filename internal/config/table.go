@@ -11,9 +11,29 @@ import (
 func settings() []setting {
 	return []setting{
 		{
-			"listen.http", "", "127.0.0.1:PORT for /healthz, /readyz and /metrics; nothing listens by default",
-			func(c *Config) string { return c.ListenHTTP },
+			"listen.https", AutoHTTPS, "HOST:PORT of the console and the API; auto is " + Console + " while that is free; off for none",
+			func(c *Config) string { return shown(c.ListenHTTPS) },
+			func(c *Config, v string) (err error) { c.ListenHTTPS, err = https(v); return },
+		},
+		{
+			"listen.http", "off", "the same without TLS, and /metrics without a token: 127.0.0.1:PORT, or off",
+			func(c *Config) string { return shown(c.ListenHTTP) },
 			func(c *Config, v string) (err error) { c.ListenHTTP, err = loopback(v); return },
+		},
+		{
+			"listen.hosts", "", "more names and addresses by which browsers reach this machine",
+			func(c *Config) string { return strings.Join(c.Hosts, ",") },
+			func(c *Config, v string) (err error) { c.Hosts, err = hosts(v); return },
+		},
+		{
+			"tls.cert", "", "a certificate of your own, PEM, with its chain; without it the appliance has a site CA",
+			func(c *Config) string { return c.TLSCert },
+			func(c *Config, v string) (err error) { c.TLSCert, err = absolute(v); return },
+		},
+		{
+			"tls.key", "", "its private key, PEM, not encrypted",
+			func(c *Config) string { return c.TLSKey },
+			func(c *Config, v string) (err error) { c.TLSKey, err = absolute(v); return },
 		},
 		{
 			"socket.path", "", "default run/sallyport.sock in the data directory",
@@ -21,7 +41,7 @@ func settings() []setting {
 			func(c *Config, v string) (err error) { c.Socket, err = absolute(v); return err },
 		},
 		{
-			"socket.groups", "", "a group, by name or number, whose members may use the socket, besides root and the daemon's user",
+			"socket.groups", "", "a group, by name or number, whose members may use the socket, besides root and the daemon's user: they operate and approve, or have the roles of GROUP:ROLE+ROLE",
 			func(c *Config) string { return strings.Join(c.SocketGroups, ",") },
 			func(c *Config, v string) error { c.SocketGroups = list(v); return nil },
 		},
@@ -49,6 +69,26 @@ func settings() []setting {
 			"limits.runs", "0", "export runs at a time; 0 is one per two cores",
 			func(c *Config) string { return strconv.Itoa(c.Runs) },
 			func(c *Config, v string) (err error) { c.Runs, err = parseInt(v, 0, 64); return },
+		},
+		{
+			"limits.rate", "200", "requests a second from one address, and with one API token",
+			func(c *Config) string { return strconv.Itoa(c.Rate) },
+			func(c *Config, v string) (err error) { c.Rate, err = parseInt(v, 1, 1000000); return },
+		},
+		{
+			"limits.connections", "4096", "connections over the network at a time; three eighths of them from one address",
+			func(c *Config) string { return strconv.Itoa(c.Connections) },
+			func(c *Config, v string) (err error) { c.Connections, err = parseInt(v, 16, 1000000); return },
+		},
+		{
+			"limits.streams", "1000", "pages that follow along live at a time; three fifths of them from one address",
+			func(c *Config) string { return strconv.Itoa(c.Streams) },
+			func(c *Config, v string) (err error) { c.Streams, err = parseInt(v, 10, 1000000); return },
+		},
+		{
+			"limits.uploads", "32GiB", "bytes that the uploads of one tenant may take at a time; each is removed 72 hours after its last byte",
+			func(c *Config) string { return size(c.Uploads) },
+			func(c *Config, v string) (err error) { c.Uploads, err = units.ParseSize(v); return },
 		},
 		{
 			"store.reserve", "auto", "bytes of the disk that loads and imports leave free; auto is a tenth, or 2GiB where that is less",
@@ -110,8 +150,14 @@ func settings() []setting {
 type file struct {
 	APIVersion string `yaml:"apiVersion"`
 	Listen     struct {
-		HTTP *string `yaml:"http"`
+		HTTPS *string  `yaml:"https"`
+		HTTP  *string  `yaml:"http"`
+		Hosts []string `yaml:"hosts"`
 	} `yaml:"listen"`
+	TLS struct {
+		Cert *string `yaml:"cert"`
+		Key  *string `yaml:"key"`
+	} `yaml:"tls"`
 	Socket struct {
 		Path   *string  `yaml:"path"`
 		Groups []string `yaml:"groups"`
@@ -126,6 +172,11 @@ type file struct {
 	Limits struct {
 		Workers *string `yaml:"workers"`
 		Runs    *string `yaml:"runs"`
+
+		Rate        *string `yaml:"rate"`
+		Connections *string `yaml:"connections"`
+		Streams     *string `yaml:"streams"`
+		Uploads     *string `yaml:"uploads"`
 	} `yaml:"limits"`
 	Store struct {
 		Reserve *string `yaml:"reserve"`
@@ -160,13 +211,20 @@ type given struct {
 // values pairs what a file may say with the names of the table.
 func (f *file) values() []given {
 	all := []given{
+		{"listen.https", f.Listen.HTTPS},
 		{"listen.http", f.Listen.HTTP},
+		{"tls.cert", f.TLS.Cert},
+		{"tls.key", f.TLS.Key},
 		{"socket.path", f.Socket.Path},
 		{"approvals.import", f.Approvals.Import},
 		{"approvals.expire", f.Approvals.Expire},
 		{"delivery.every", f.Delivery.Every},
 		{"limits.workers", f.Limits.Workers},
 		{"limits.runs", f.Limits.Runs},
+		{"limits.rate", f.Limits.Rate},
+		{"limits.connections", f.Limits.Connections},
+		{"limits.streams", f.Limits.Streams},
+		{"limits.uploads", f.Limits.Uploads},
 		{"store.reserve", f.Store.Reserve},
 		{"store.ballast", f.Store.Ballast},
 		{"store.scrub", f.Store.Scrub},
@@ -181,6 +239,10 @@ func (f *file) values() []given {
 	if f.Socket.Groups != nil { // an empty list is a word too
 		groups := strings.Join(f.Socket.Groups, ",")
 		all = append(all, given{"socket.groups", &groups})
+	}
+	if f.Listen.Hosts != nil {
+		hosts := strings.Join(f.Listen.Hosts, ",")
+		all = append(all, given{"listen.hosts", &hosts})
 	}
 	return all
 }

@@ -76,7 +76,7 @@ func (r *Rig) serve(ctx context.Context, dir string, env ...string) (*process, e
 // start starts the program on a data directory. Its ballast is small: it is copied with every cell.
 func (r *Rig) start(dir string, args []string, env ...string) (*process, error) {
 	p := &process{cmd: exec.Command(r.program, args...), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "SALLYPORT_STORE_RESERVE=1MiB", "SALLYPORT_STORE_BALLAST=64KiB"},
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + r.dir, "SALLYPORT_STORE_RESERVE=1MiB", "SALLYPORT_STORE_BALLAST=64KiB", "SALLYPORT_LISTEN_HTTPS=off"},
 		slices.Concat(r.env, env)...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stderr

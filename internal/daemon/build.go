@@ -10,9 +10,11 @@ import (
 	"syscall"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/cas"
 	"sallyport/internal/code"
 	"sallyport/internal/config"
+	"sallyport/internal/desk"
 	"sallyport/internal/digest"
 	"sallyport/internal/export"
 	"sallyport/internal/export/mirror"
@@ -26,7 +28,10 @@ import (
 	"sallyport/internal/metrics"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
+	"sallyport/internal/upload"
+	"sallyport/internal/web"
 	"sallyport/internal/web/api"
+	"sallyport/internal/web/console"
 )
 
 // Daemon is one appliance, built and not yet serving. Its fields are set by New and only read afterwards.
@@ -48,7 +53,13 @@ type Daemon struct {
 	export   *export.Room
 	care     *lifecycle.Room
 	metrics  *metrics.Set
+	access   *access.Desk
 	api      *api.API
+	door     *web.Door
+	desk     *desk.Desk
+	uploads  *upload.Room
+	console  *console.Console // nil: nothing listens over TCP
+	front    front
 	ballast  *ballast
 	cramped  cramped
 	scrubOne chan struct{} // holds a token while a scrub runs
@@ -157,6 +168,7 @@ func (d *Daemon) rooms(roots [][]byte) {
 			ID: d.in.ID, Name: d.in.Name, Tenants: d.in.Tenants, Roots: roots, Software: d.deps.Software, Every: int64(d.cfg.Every / time.Second),
 		},
 		DataDir: d.cfg.DataDir, Approvals: d.cfg.Approvals, Expire: d.cfg.Expire, SingleOperator: d.in.SingleOperator, Delivered: d.delivered, Learned: export.Remember,
+		Often: func() time.Duration { return d.care.Often() },
 	})
 	d.export = export.New(export.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
@@ -173,15 +185,19 @@ func (d *Daemon) rooms(roots [][]byte) {
 	d.care = lifecycle.New(lifecycle.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
 		Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS, DataDir: d.cfg.DataDir, ID: d.in.ID, Name: d.in.Name, Software: d.deps.Software,
-		Every: d.cfg.Every, Expire: d.cfg.Expire, Single: d.in.SingleOperator,
+		Every: d.cfg.Every, Expire: d.cfg.Expire, Single: d.in.SingleOperator, Fixed: d.cfg.Source("delivery.every") != "default",
 	})
 	d.metrics = metrics.New(d.gauges())
+	d.people()
+	d.desk, d.uploads = d.newDesk(), d.newUploads()
 	d.api = api.New(api.Deps{
 		State: d.state, CAS: d.cas, Layers: d.layers, Keys: d.keys, Marks: d.marks, Timeline: d.timeline,
-		Load: d.load, Intake: d.intake, Export: d.export, Care: d.care, Every: d.cfg.Every, Metrics: d.metrics, Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS,
+		Load: d.load, Intake: d.intake, Export: d.export, Care: d.care, Every: d.cfg.Every, Config: d.cfg, Metrics: d.metrics, Clock: d.deps.Clock, Random: d.deps.Random, FS: d.deps.FS,
 		Log: d.log, Self: applianceOf(d.in, d.cfg.DataDir, d.deps.Software), Roots: roots,
+		Access: d.access, Jobs: d.desk, Uploads: d.uploads, Console: d.Console, Do: d.do,
 		Store: store{d}, Tend: d.tended, Reasons: d.reasons, Ready: d.isReady, Go: d.goDo, Fatal: d.die,
 	})
+	d.door = web.NewDoor(web.DoorOptions{Actions: d.api.Actions(), Log: d.log, Refused: d.access.Refused})
 }
 
 // delivered notes a receipt on the run that made the bundle, in the transaction that records the receipt.

@@ -3,6 +3,7 @@
 // Data: the data directory D, made by Init and by nothing else:
 //
 //	D/config.yaml instance.json lock state.db marks   cas/ layers/ keys/ pub/ quarantine/ shelf/ backups/ ballast/ tls/ run/
+//	D/jobs/ uploads/
 //
 // D/ballast holds bytes that nobody needs: they are given back when the disk is full (space.go), so that pruning, sweeping,
 // receipts and status go on; a full disk never keeps the daemon from starting. Tables scrub and scrub.layers of the state
@@ -26,6 +27,7 @@ import (
 	"sallyport/internal/clock"
 	"sallyport/internal/config"
 	"sallyport/internal/durable"
+	"sallyport/internal/wire"
 )
 
 // Deps are the outside world. Nil fields are the system's own.
@@ -37,6 +39,16 @@ type Deps struct {
 	Software string    // version of this program, "1.0.0"
 	Build    time.Time // build date of this program: the first trusted time
 	Mirror   string    // path of the mirror program to put on media; "" copies none
+
+	Greet func(Greeting) // tells a person at a terminal where the console is; nil: the log does
+}
+
+// Greeting is what the first person needs to know.
+type Greeting struct {
+	Console wire.Console
+	Code    string // to become admin with; "" when there is one
+	Minutes int    // that it lives
+	Tries   int
 }
 
 func (d Deps) fill() Deps {

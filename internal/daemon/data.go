@@ -115,7 +115,7 @@ func foreign(dir string) (names []string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "loads", "keys", "pub", "quarantine", "waiting", "shelf", "backups", "ballast", "tls", "run", "setup-code"}
+	known := []string{"config.yaml", "config.d", "instance.json", "lock", "state.db", "state.db.new", "marks", "cas", "layers", "loads", "keys", "pub", "quarantine", "waiting", "shelf", "backups", "ballast", "tls", "run", "setup-code", "jobs", "uploads"}
 	for _, e := range entries {
 		if !slices.Contains(known, e.Name()) && !strings.HasPrefix(e.Name(), ".tmp-") && e.Name() != "lost+found" {
 			names = append(names, e.Name())
@@ -124,15 +124,15 @@ func foreign(dir string) (names []string, err error) {
 	return names, err
 }
 
-// tidy removes what durable.WriteFile leaves when a crash comes between its write and its rename. Stores tidy up after
-// themselves; it needs no sync, because what comes back is removed by the next start.
+// tidy removes what durable.WriteFile leaves when a crash comes between its write and its rename. Stores tidy up in their
+// folders themselves; it needs no sync, because what comes back is removed by the next start.
 func tidy(dir string) error {
 	own := []string{"cas", "layers", "shelf"}
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && filepath.Dir(path) == dir && slices.Contains(own, e.Name()):
+		case e.IsDir() && filepath.Dir(filepath.Dir(path)) == dir && slices.Contains(own, filepath.Base(filepath.Dir(path))):
 			return filepath.SkipDir
 		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), ".tmp-"):
 			return os.Remove(path)

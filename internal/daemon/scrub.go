@@ -371,7 +371,7 @@ func (d *Daemon) damage(r round) ([]wire.Damaged, error) {
 func (d *Daemon) damageReasons() []wire.Reason {
 	last, err := d.lastScrub()
 	if err != nil {
-		return []wire.Reason{{Level: "critical", What: "what the last scrub found cannot be read: " + err.Error(), Next: code.NextStep(err)}}
+		return []wire.Reason{{Level: "critical", What: "what the last scrub found cannot be read: " + err.Error(), Next: code.NextStep(err), Topic: wire.AboutDamaged}}
 	}
 	if len(last.Damaged) == 0 {
 		return nil
@@ -389,7 +389,10 @@ func (d *Daemon) damageReasons() []wire.Reason {
 			what += fmt.Sprintf("; and %d more", len(used)-3)
 		}
 	}
-	return []wire.Reason{{Level: "warning", What: what, Next: cmpNext(last.Damaged[0].Next, healNext)}}
+	return []wire.Reason{{
+		Level: "warning", What: what, Next: cmpNext(last.Damaged[0].Next, healNext),
+		Topic: wire.AboutDamaged, Why: "What is damaged is never shown as whole. A stick that has the same bytes heals it.",
+	}}
 }
 
 func cmpNext(a, b string) string {

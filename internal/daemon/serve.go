@@ -34,25 +34,23 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 	if err := d.recover(run); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
-	listeners, err := d.listen()
+	server, err := d.server(run)
 	if err != nil {
 		return err
 	}
-	if err := d.export.Start(run); err != nil {
-		for _, l := range listeners {
-			l.Close()
-		}
+	socket, err := d.listen()
+	if err != nil {
 		return err
 	}
-	server := web.New(run, web.Options{
-		Actions: d.api.Actions(), Metrics: d.metrics.Handler(), Health: d.health, Member: member(d.cfg.SocketGroups), Log: d.log,
-	})
-	ended := make(chan error, len(listeners))
-	for _, l := range listeners {
-		go func() { ended <- server.Serve(l) }()
+	if err := d.begin(run, server); err != nil {
+		cancel(err)
+		return errors.Join(err, d.leave(server, run), socket.Close(), os.Remove(d.Socket()))
 	}
-	d.goDo(func() { d.tick(run) })
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(socket) }()
+	d.goDo(func() { d.tick(run, server) })
 	d.goDo(func() { d.sweeping(run) })
+	d.goDo(func() { d.tidying(run) })
 	d.goDo(func() { d.scrubbing(run) })
 	close(d.ready)
 	d.log.Info("ready", "socket", d.Socket(), "name", d.in.Name, "id", d.in.ID)
@@ -69,7 +67,21 @@ func (d *Daemon) Serve(ctx context.Context) (err error) {
 		ended <- nil
 	}
 	d.notify(sd.SdNotifyStopping)
-	return errors.Join(err, d.stop(server, cancel, ended, len(listeners), broken))
+	return errors.Join(err, d.stop(server, cancel, ended, broken))
+}
+
+// begin takes up what was unfinished and answers over TCP, where that is asked for. What it began before an error ends with run.
+func (d *Daemon) begin(run context.Context, server *web.Server) error {
+	if err := d.export.Start(run); err != nil {
+		return err
+	}
+	if err := d.bearable(d.desk.Open(run)); err != nil {
+		return err
+	}
+	if err := d.openDoors(server); err != nil {
+		return err
+	}
+	return d.bearable(d.welcome(run))
 }
 
 // recover drops what a crash left and takes unfinished runs up again. The same functions do it after a clean stop.
@@ -79,6 +91,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 		return err
 	}
 	if err := tidy(d.cfg.DataDir); err != nil {
+		return err
+	}
+	if err := d.bearable(d.uploads.Open()); err != nil {
 		return err
 	}
 	if err := d.bearable(d.intake.Recover(ctx)); err != nil {
@@ -95,17 +110,11 @@ func (d *Daemon) recover(ctx context.Context) error {
 
 // stop ends calls, rooms and listeners. It writes down that the daemon stopped, unless something is broken: the next start
 // then meets what a crash leaves.
-func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended <-chan error, n int, broken bool) error {
+func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended <-chan error, broken bool) error {
 	cancel(code.New(code.Interrupted, "the daemon stops"))
 	soon, done := context.WithTimeout(context.Background(), patience)
 	defer done()
-	errs := []error{server.Close(soon)}
-	for range n {
-		errs = append(errs, <-ended)
-	}
-	errs = append(errs, d.export.Close())
-	d.work.Wait()
-	errs = append(errs, os.Remove(d.Socket()))
+	errs := []error{d.leave(server, soon), <-ended, os.Remove(d.Socket())}
 	select {
 	case err := <-d.fatal:
 		broken, errs = true, append(errs, err)
@@ -114,10 +123,22 @@ func (d *Daemon) stop(server *web.Server, cancel context.CancelCauseFunc, ended 
 	default:
 	}
 	if !broken {
-		errs = append(errs, d.bearable(d.marks.Tick()), d.bearable(d.note(context.Background(), "daemon.stopped")))
+		errs = append(errs, d.bearable(d.access.Close(context.Background())), d.bearable(d.marks.Tick()), d.bearable(d.note(context.Background(), "daemon.stopped")))
 	}
 	d.log.Info("stopped")
 	return errors.Join(errs...)
+}
+
+// leave ends requests, jobs and rooms, after their base context has ended.
+func (d *Daemon) leave(server *web.Server, soon context.Context) error {
+	err := server.Close(soon)
+	if d.console != nil {
+		d.console.Close()
+	}
+	d.desk.Close()
+	err = errors.Join(err, d.export.Close())
+	d.work.Wait()
+	return err
 }
 
 func (d *Daemon) note(ctx context.Context, typ string) error {
@@ -127,8 +148,8 @@ func (d *Daemon) note(ctx context.Context, typ string) error {
 	})
 }
 
-// tick raises the trusted time once a minute and feeds the watchdog.
-func (d *Daemon) tick(ctx context.Context) {
+// tick raises the trusted time once a minute, tends to who is signed in and to the certificate, and feeds the watchdog.
+func (d *Daemon) tick(ctx context.Context, server *web.Server) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
@@ -137,14 +158,22 @@ func (d *Daemon) tick(ctx context.Context) {
 			return
 		case <-t.C:
 			d.tended()
-			if err := d.marks.Tick(); err != nil {
-				d.log.Error("marks not raised", "err", err.Error())
-				if code.Has(err, code.FsyncFailed) {
-					d.die(err)
-				}
-			}
+			d.minute("marks not raised", d.marks.Tick())
+			d.minute("sessions not tended", d.access.Tick(ctx))
+			d.tendHTTPS(ctx, server)
 			d.notify(sd.SdNotifyWatchdog)
 		}
+	}
+}
+
+// minute tells of what went wrong in a tick; a sync that failed ends the daemon.
+func (d *Daemon) minute(what string, err error) {
+	if err == nil {
+		return
+	}
+	d.log.Error(what, "err", err.Error())
+	if code.Has(err, code.FsyncFailed) {
+		d.die(err)
 	}
 }
 
@@ -155,8 +184,8 @@ func (d *Daemon) notify(what string) {
 	}
 }
 
-// listen opens the socket, and loopback TCP when configured.
-func (d *Daemon) listen() ([]net.Listener, error) {
+// listen opens the socket and lets those in who may come.
+func (d *Daemon) listen() (net.Listener, error) {
 	l, err := listenUnix(d.Socket())
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -164,17 +193,7 @@ func (d *Daemon) listen() ([]net.Listener, error) {
 	if err := d.admit(); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), l.Close(), os.Remove(d.Socket()))
 	}
-	all := []net.Listener{l}
-	if d.cfg.ListenHTTP == "" {
-		return all, nil
-	}
-	tcp, err := net.Listen("tcp", d.cfg.ListenHTTP)
-	if err != nil {
-		l.Close()
-		return nil, code.Wrap(code.BadConfig, err, "listen").In(d.cfg.ListenHTTP, "listen.http")
-	}
-	d.log.Info("listening", "address", tcp.Addr().String())
-	return append(all, tcp), nil
+	return l, nil
 }
 
 // listenUnix replaces a socket that nobody serves any more: the lock says that we are alone. Its folder is 0700 or the

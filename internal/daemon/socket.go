@@ -11,19 +11,30 @@ import (
 	"strings"
 	"syscall"
 
+	"sallyport/internal/access"
 	"sallyport/internal/code"
 	"sallyport/internal/config"
 )
 
 // Group is one of socket.groups, found on this machine.
 type Group struct {
-	Name string // as it was written: a name or a number
-	ID   int
+	Name  string // as it was written, without its roles: a name or a number
+	ID    int
+	Roles access.Roles // what its members may do
 }
 
-// Groups finds socket.groups: names that this machine knows, or numbers. Code config names the one that is neither.
+// Groups finds socket.groups: names that this machine knows, or numbers, each alone (its members operate and approve) or with
+// roles, as in wheel:admin or 1001:operator+approver. Code config names the one that is neither.
 func Groups(c config.Config) (all []Group, err error) {
-	for _, name := range c.SocketGroups {
+	for _, entry := range c.SocketGroups {
+		name, given, some := strings.Cut(entry, ":")
+		roles := access.Of(access.Operator, access.Approver)
+		if some {
+			if roles, err = access.ParseRoles(given); err != nil {
+				return nil, code.Wrap(code.BadConfig, err, "group %.60q", entry).In(c.Source("socket.groups"), "socket.groups").
+					Want("GROUP or GROUP:ROLE+ROLE, with roles like "+access.Of(access.All()...).String(), entry).Do("Name its roles, then run sallyport check-config.")
+			}
+		}
 		text := name
 		if g, err := user.LookupGroup(name); err == nil {
 			text = g.Gid
@@ -33,7 +44,7 @@ func Groups(c config.Config) (all []Group, err error) {
 			return nil, code.New(code.BadConfig, "there is no group %.60q on this machine", name).In(c.Source("socket.groups"), "socket.groups").
 				Want("a group of this machine, or its number", name).Do("Make it with groupadd, or name another, then run sallyport check-config.")
 		}
-		all = append(all, Group{name, int(id)})
+		all = append(all, Group{name, int(id), roles})
 	}
 	return all, nil
 }

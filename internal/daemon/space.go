@@ -183,12 +183,12 @@ const crampedFor = time.Minute
 func (d *Daemon) reasons() (out []wire.Reason) {
 	p, err := d.cas.Space()
 	if err != nil {
-		return []wire.Reason{{Level: "critical", What: "the disk of the data directory does not answer: " + err.Error()}}
+		return []wire.Reason{{Level: "critical", What: "the disk of the data directory does not answer: " + err.Error(), Topic: wire.AboutDisk}}
 	}
 	if p.Stopped() {
 		out = append(out, d.full(p))
 	}
-	return append(out, d.damageReasons()...)
+	return append(append(out, d.damageReasons()...), d.consoleReasons()...)
 }
 
 // full is the sentence for a disk on which intake has stopped.
@@ -209,7 +209,8 @@ func (d *Daemon) full(p cas.Space) wire.Reason {
 	}
 	return wire.Reason{
 		Level: "warning", What: text,
-		Next: fmt.Sprintf("%s are free; loads and imports go on above %s. Prune here, or free space on the disk of %s.", units.Size(p.Free), units.Size(p.Keep), d.cfg.DataDir),
+		Next:  fmt.Sprintf("%s are free; loads and imports go on above %s. Prune here, or free space on the disk of %s.", units.Size(p.Free), units.Size(p.Keep), d.cfg.DataDir),
+		Topic: wire.AboutDisk, Why: fmt.Sprintf("%s are free; loads and imports go on above %s. Reading, receipts and pruning still work.", units.Size(p.Free), units.Size(p.Keep)),
 	}
 }
 

@@ -151,7 +151,7 @@ func (p *play) kill(stick string) {
 // killOnce reports the stage in which the daemon was killed; ok is false when the import was over before.
 func (p *play) killOnce(stick string) (stage string, ok bool) {
 	cmd := exec.CommandContext(p.ctx, p.Exe, "serve", "--data-dir", p.other.dir)
-	cmd.Env = append(os.Environ(), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "NO_COLOR=1", "SALLYPORT_LISTEN_HTTPS=off")
 	if !p.must(cmd.Start(), "start "+p.Exe) {
 		return "", false
 	}

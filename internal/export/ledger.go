@@ -112,18 +112,21 @@ func (r *Room) Show(_ context.Context, id string) (Run, error) {
 // Filter selects runs for a list; the zero value selects all.
 type Filter struct {
 	Tenant  string
-	Status  string // a state
+	Status  string // a state, or Unfinished
 	Profile string // "mirror:full", any revision
 	Before  string // run id, exclusive: the cursor
 	Limit   int    // 0: all
 }
+
+// Unfinished is the Status of a Filter for every run that is still to be worked on.
+const Unfinished = "unfinished"
 
 // List reads runs, newest first.
 func (r *Room) List(_ context.Context, f Filter) ([]Run, error) {
 	var runs []job.Run
 	err := r.State.View(func(tx *state.Tx) (err error) {
 		runs, err = job.List(tx, f.Tenant, f.Before, f.Limit, func(run job.Run) bool {
-			return (f.Status == "" || string(run.State) == f.Status) && (f.Profile == "" || profileName(run.Profile) == f.Profile)
+			return (f.Status == "" || string(run.State) == f.Status || f.Status == Unfinished && !run.State.Final()) && (f.Profile == "" || profileName(run.Profile) == f.Profile)
 		})
 		return err
 	})

@@ -36,6 +36,9 @@ func (im *imports) approve() ([]approval.Grant, error) {
 			return err
 		}
 		for _, g := range im.carried {
+			if g.OwnOnly && g.Person != p.Proposer {
+				continue // it was a yes to what they proposed themselves
+			}
 			if p, err = approval.Approve(tx, d, g, at); err != nil {
 				return err
 			}
@@ -46,7 +49,7 @@ func (im *imports) approve() ([]approval.Grant, error) {
 		if im.q.Lone && len(p.Grants) > 0 && !slices.ContainsFunc(p.Grants, func(g approval.Grant) bool { return g.Person == im.q.Actor }) {
 			return code.New(code.PlanApproval, "root that nobody signed in to start may propose a plan, but is not the second person for plan %s", d)
 		}
-		p, err = approval.Approve(tx, d, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at)}, at)
+		p, err = approval.Approve(tx, d, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at), OwnOnly: im.q.OwnOnly}, at)
 		return err
 	})
 	switch {

@@ -42,6 +42,7 @@ func (im *imports) layers(pr *prepared) error {
 		if err := im.compare(o); err != nil {
 			return fmt.Errorf("compare feed %s: %w", o.state.Feed, err)
 		}
+		im.proveFeed(pr, o)
 	}
 	return nil
 }
@@ -221,7 +222,7 @@ var errStop = errors.New("stop")
 func (im *imports) compare(o *offer) error {
 	if o.current == nil {
 		o.plan.Added = o.state.Records
-		return nil
+		return im.firstOf(o)
 	}
 	d, err := im.difference(o)
 	if code.Of(err) == code.StoreCorrupt { // what was made was read whole a moment ago
@@ -248,7 +249,7 @@ func (im *imports) difference(o *offer) (d layer.Difference, err error) {
 		return d, err
 	}
 	defer closeNow()
-	return layer.Compare(old, now)
+	return layer.CompareEach(old, now, o.example())
 }
 
 // view opens a held generation.

@@ -174,7 +174,7 @@ func (r *Room) card(own *root.Trusted, now marks.Reading) (*bundle.Card, []*atte
 		Recipient: recipient.String(),
 		RootID:    own.ID(),
 		Reads:     bundle.Reads{BundleVersion: 1, TrivyDBSchemas: []int64{}, Software: r.Self.Software},
-		Delivery:  bundle.Delivery{EverySeconds: r.Self.Every},
+		Delivery:  bundle.Delivery{EverySeconds: r.every()},
 		Counter:   1,
 		IssuedAt:  clock.Format(at),
 		NotAfter:  clock.Format(at.Add(cardLife)),
@@ -241,4 +241,12 @@ func tenants(t *root.Trusted) []string {
 // fingerprint reads what a person typed from a letter: 64 hex, in any case, with or without "sha256:" and spaces.
 func fingerprint(typed string) (digest.Digest, error) {
 	return digest.ParseHex(plainHex(typed))
+}
+
+// every is how often a stick arrives, in seconds.
+func (r *Room) every() int64 {
+	if r.Often == nil {
+		return r.Self.Every
+	}
+	return int64(r.Often() / time.Second)
 }

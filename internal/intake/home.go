@@ -273,6 +273,9 @@ func (im *imports) learn(tx *state.Tx, name string, p homePaper) (peer.Peer, err
 	if err := im.witness(tx, name, p.receipt.Issuer.ID, p.receipt.Log); err != nil {
 		return peer.Peer{}, err
 	}
+	if err := im.hearRecovered(tx, name, p.receipt); err != nil {
+		return peer.Peer{}, err
+	}
 	return peer.Know(tx, name, im.now.Trusted, im.receiptViews(p.receipt), nil)
 }
 

@@ -39,8 +39,12 @@ type Request struct {
 	Actor    string  // who asks, for the timeline and the approval: "uid:0", a name
 	Role     string  // of the actor; "" is operator
 	Lone     bool    // the actor cannot be told from whoever proposed the plan: never the second person
+	OwnOnly  bool    // the actor is no approver: where two are asked, never the second person
 	own      bool    // Path is a quarantine entry
 	only     *sought // of a release: nothing else on the medium is taken in, nor is what waits here
+
+	// Proven hears each fact about a bundle as soon as it is proven; nil: nobody does.
+	Proven func(bundle string, f Fact)
 }
 
 // Progress hears how far a long step has come; it may be nil. Total is 0 while it is not known.
@@ -83,6 +87,21 @@ type FeedPlan struct {
 	Records    int64    `json:"records"`
 	Refresh    bool     `json:"refresh,omitempty"` // the bundle carries every record: a full, or a delta that resets the baseline
 	Base       int64    `json:"base,omitempty"`    // the generation that a delta is applied to
+
+	Examples []Example `json:"examples,omitempty"` // the first of what would change, in order of kind and key
+}
+
+// Example is one record that a plan would add, change or remove.
+type Example struct {
+	What string `json:"what"` // added, changed, removed
+	Kind string `json:"kind"`
+	Key  string `json:"key"`
+}
+
+// Fact is one thing that was proven about a bundle, in words for people. Detail is what it rests on.
+type Fact struct {
+	What   string `json:"what"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // BundlePlan is the part of a plan about one bundle.
@@ -102,6 +121,7 @@ type BundlePlan struct {
 	DataTime      string     `json:"dataTime"` // generatedAt of the manifest
 	AgeSeconds    int64      `json:"ageSeconds"`
 	NeedsApproval string     `json:"needsApproval,omitempty"` // why an approval is needed even where approvals are off
+	Proven        []Fact     `json:"proven,omitempty"`        // in the order it was proven
 }
 
 // Plan is what an import would do, before it does it.
@@ -141,7 +161,7 @@ type Volume struct {
 // TrustChange is a change of trust seen on the medium, or a reason for doubt; an import never applies one.
 type TrustChange struct {
 	Peer     string `json:"peer"`
-	What     string `json:"what"` // "root", "card", "time", "timeline"
+	What     string `json:"what"` // "root", "card", "time", "timeline", "restored", "recovered"
 	Old      string `json:"old,omitempty"`
 	New      string `json:"new,omitempty"`
 	Sentence string `json:"sentence"`

@@ -121,6 +121,7 @@ func (im *imports) prepare(c candidate) (pr *prepared, err error) {
 
 // open is the way through the gate: space first, then every byte once.
 func (im *imports) open(pr *prepared) (err error) {
+	im.proveLabel(pr)
 	release, err := im.CAS.Reserve(pr.label.Bytes)
 	if err != nil {
 		return fmt.Errorf("reserve space for %s: %w", pr.label.Name, err)
@@ -148,6 +149,7 @@ func (im *imports) open(pr *prepared) (err error) {
 	if err := im.epochs(pr); err != nil {
 		return err
 	}
+	im.proveWhole(pr)
 	pr.manifest, err = pr.put(pr.bundle.Envelope())
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,9 +73,13 @@ func (im *imports) receipt(tx *state.Tx, pr *prepared, acc *accepted, counter in
 	if err != nil {
 		return ReceiptRow{}, fmt.Errorf("receipt: %w", err)
 	}
+	top, err := header(tx)
+	if err != nil {
+		return ReceiptRow{}, err
+	}
 	m := pr.bundle.Manifest()
 	rc := &bundle.Receipt{
-		Issuer: im.self(), Tenant: m.Tenant, To: m.Appliance, Counter: counter, BundleID: pr.bundle.ID(), LabelID: pr.packing.ID(),
+		Header: top, Issuer: im.self(), Tenant: m.Tenant, To: m.Appliance, Counter: counter, BundleID: pr.bundle.ID(), LabelID: pr.packing.ID(),
 		Opened: true, Decision: string(acc.decision), Feeds: receiptFeeds(pr, acc.outcome.Changes), Approvals: count(grants),
 		TrustedTime: clock.Format(im.now.Trusted), TimeSource: im.now.Source, Medium: im.mediumFacts(),
 		Verifier: "sallyport " + im.Self.Software, Log: log,
@@ -358,4 +363,31 @@ func (r *Room) visitPeer(tx *state.Tx, p peer.Peer) (VisitPeer, error) {
 		return nil
 	})
 	return v, err
+}
+
+// ReceiptsBefore lists at most limit receipts (0: all) whose counter is below the given one, newest first.
+func (r *Room) ReceiptsBefore(ctx context.Context, counter int64, limit int) (list []ReceiptRow, err error) {
+	err = r.State.View(func(tx *state.Tx) error {
+		return receipts.ScanBack(tx, "", receiptKey(counter), func(_ string, row ReceiptRow) error {
+			list = append(list, row)
+			if len(list) == limit {
+				return state.ErrStop
+			}
+			return ctx.Err()
+		})
+	})
+	return list, err
+}
+
+// ReceiptByNumber reads one, as R-0042; ok is false when there is none.
+func (r *Room) ReceiptByNumber(number string) (row ReceiptRow, ok bool, err error) {
+	counter, perr := strconv.ParseInt(strings.TrimPrefix(number, "R-"), 10, 64)
+	if perr != nil || counter < 1 {
+		return row, false, nil
+	}
+	err = r.State.View(func(tx *state.Tx) error {
+		row, ok, err = receipts.Get(tx, receiptKey(counter))
+		return err
+	})
+	return row, ok && row.Number == number, err
 }

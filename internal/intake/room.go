@@ -49,6 +49,8 @@ type Deps struct {
 	Delivered func(*state.Tx, Delivery) error
 	// Learned is told when a peer's paper changed what it is known to hold, in the same transaction; nil: nobody is.
 	Learned func(tx *state.Tx, peer string) error
+	// Often is how often a stick arrives, as our card says it; nil: Self.Every.
+	Often func() time.Duration
 }
 
 // Room takes things in. It does one import at a time. Safe for concurrent use.

@@ -74,7 +74,7 @@ type candidate struct {
 
 // look opens a medium and sorts what lies on it. Labels are checked; nothing behind them is read.
 func (r *Room) look(ctx context.Context, at string) (*visit, error) {
-	if err := media.Outside(at, r.DataDir); code.Of(err) == code.BadUsage {
+	if err := media.Outside(at, r.DataDir); code.Of(err) == code.BadUsage && !uploaded(at, r.DataDir) {
 		return nil, err
 	}
 	return r.inside(ctx, at)

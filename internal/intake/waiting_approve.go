@@ -27,7 +27,7 @@ func (im *imports) approveParked() error {
 			return err
 		}
 		had := len(p.Grants)
-		p, err = approval.Approve(tx, p.Digest, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at), Lone: im.q.Lone}, at)
+		p, err = approval.Approve(tx, p.Digest, approval.Grant{Person: im.q.Actor, Role: im.role(), At: clock.Format(at), Lone: im.q.Lone, OwnOnly: im.q.OwnOnly}, at)
 		if err != nil || len(p.Grants) == had {
 			return err
 		}

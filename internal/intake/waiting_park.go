@@ -312,8 +312,12 @@ func (im *imports) parkedReceipt(tx *state.Tx, row WaitingRow, m *bundle.Manifes
 	if err != nil {
 		return err
 	}
+	top, err := header(tx)
+	if err != nil {
+		return err
+	}
 	rc := &bundle.Receipt{
-		Issuer: im.self(), Tenant: m.Tenant, To: m.Appliance, Counter: counter, BundleID: row.BundleID, LabelID: labelID(row), Opened: true,
+		Header: top, Issuer: im.self(), Tenant: m.Tenant, To: m.Appliance, Counter: counter, BundleID: row.BundleID, LabelID: labelID(row), Opened: true,
 		Decision: bundle.Parked, Code: string(code.BaseMissing), TrustedTime: clock.Format(im.now.Trusted), TimeSource: im.now.Source,
 		Medium: im.mediumFacts(), Verifier: "sallyport " + im.Self.Software, Log: log,
 	}

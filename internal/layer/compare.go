@@ -12,8 +12,12 @@ type Difference struct {
 
 // Compare counts what leads from one view to another, by keys and digests. Two views over the same base cost what their
 // overlays have, others a walk through both. Memory does not grow with the feeds.
-func Compare(from, to *View) (Difference, error) {
-	d := &Difference{}
+func Compare(from, to *View) (Difference, error) { return CompareEach(from, to, nil) }
+
+// CompareEach is Compare that also shows each difference, ascending by kind and key: of an added record from is nil, of a
+// removed one to is. each may be nil, and keeps neither entry.
+func CompareEach(from, to *View, each func(from, to *Entry)) (Difference, error) {
+	d := &differ{each: each}
 	var err error
 	if from.base == to.base || from.base.path == to.base.path {
 		err = d.overlays(from, to)
@@ -23,23 +27,35 @@ func Compare(from, to *View) (Difference, error) {
 	if err != nil {
 		return Difference{}, fmt.Errorf("compare generations: %w", err)
 	}
-	return *d, nil
+	return d.Difference, nil
 }
 
-func (d *Difference) count(from, to *Entry) {
+// differ is one comparison under way.
+type differ struct {
+	Difference
+	each func(from, to *Entry)
+}
+
+func (d *differ) count(from, to *Entry) {
 	switch {
 	case from == nil && to == nil:
+		return
 	case from == nil:
 		d.Added++
 	case to == nil:
 		d.Removed++
 	case from.Digest != to.Digest:
 		d.Changed++
+	default:
+		return
+	}
+	if d.each != nil {
+		d.each(from, to)
 	}
 }
 
 // overlays looks up in both views what either overlay has a word on.
-func (d *Difference) overlays(from, to *View) error {
+func (d *differ) overlays(from, to *View) error {
 	return pairs(entries(from.over), entries(to.over), func(x, y *Entry) error {
 		at := x
 		if at == nil {
@@ -65,7 +81,7 @@ func (d *Difference) overlays(from, to *View) error {
 	})
 }
 
-func (d *Difference) all(from, to *View) error {
+func (d *differ) all(from, to *View) error {
 	return pairs(from.live(), to.live(), func(x, y *Entry) error {
 		d.count(x, y)
 		return nil

@@ -80,6 +80,8 @@ func lacking() []string {
 		"shelf: finished bundles, which are made again",
 		"quarantine: refused media, whose events stand in the timeline",
 		"waiting: bundles and volumes that wait for their base or their rest; the sticks bring them again",
+		"jobs: logs and large results of jobs; how each ended is in the state",
+		"uploads: files that browsers sent, which are sent again",
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/root"
 	"sallyport/internal/state"
 	"sallyport/internal/timeline"
+	"sallyport/internal/wire"
 )
 
 // A restored appliance begins a new life. Between its backup and its loss it may have given out numbers that it no longer
@@ -169,6 +170,10 @@ func (l *life) forget(tx *state.Tx) error {
 // taken to be held by a peer, in the old epoch.
 func (l *life) end(tx *state.Tx) error {
 	now := l.marks.Now().Trusted
+	why := wire.FromError(code.New(code.Interrupted, "this appliance was restored from a backup that was made while this ran").Do("Look whether it was done; if not, start it anew."))
+	if _, err := job.Interrupt(tx, now, why); err != nil {
+		return err
+	}
 	runs, err := job.List(tx, "", "", 0, func(r job.Run) bool { return !r.State.Final() || r.State == job.Succeeded })
 	if err != nil {
 		return err

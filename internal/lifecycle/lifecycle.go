@@ -1,7 +1,8 @@
 // Package lifecycle is the room where a person steers what the appliance has: which generation a feed shows, what is kept
 // from retention, what time it is, and the copy of everything from which a lost appliance is made again.
 //
-// Data: the table time-told, "last" → the last time that people set or confirmed. A backup is a directory, written under
+// Data: the tables time-told, "last" → the last time that people set or confirmed, and delivery, "every" → how often a stick
+// arrives. A backup is a directory, written under
 // NAME.partial and renamed when it was opened and checked:
 //
 //	backup.json                     what it is of, every file with size and digest; written last
@@ -21,6 +22,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/internal/approval"
@@ -55,12 +57,14 @@ type Deps struct {
 	Every  time.Duration // how often a stick arrives, for feeds without a rhythm of their own (`delivery.every`)
 	Expire time.Duration // of an approval (`approvals.expire`)
 	Single bool          // one person counts for two (`init --single-operator`)
+	Fixed  bool          // Every stands in the configuration: what a person said in the console does not count
 }
 
 // Room steers. Safe for concurrent use.
 type Room struct {
 	Deps
-	one sync.Mutex // held by the one backup that runs
+	one  sync.Mutex   // held by the one backup that runs
+	told atomic.Int64 // seconds: how often a stick arrives, as a person said it; 0: nobody did
 }
 
 // New makes the room. Nothing is read or written.
@@ -71,6 +75,8 @@ type Person struct {
 	Name string // "uid:1001", a name
 	Role string // "" is operator
 	Lone bool   // cannot be told from whoever proposed: never the second person
+
+	OwnOnly bool // is no approver: says yes to their own proposals alone
 }
 
 func (p Person) grant(reason string) approval.Grant {
@@ -78,7 +84,7 @@ func (p Person) grant(reason string) approval.Grant {
 	if role == "" {
 		role = "operator"
 	}
-	return approval.Grant{Person: p.Name, Role: role, Reason: reason, Lone: p.Lone}
+	return approval.Grant{Person: p.Name, Role: role, Reason: reason, Lone: p.Lone, OwnOnly: p.OwnOnly}
 }
 
 // people are those who have said yes to a plan.

@@ -58,7 +58,7 @@ func (r *Room) mayGoBack(tx *state.Tx, ref ident.FeedRef, epoch, generation int6
 	case f.Active.Less(to.Point):
 		return to, nil // from further back, some of the way forward
 	}
-	return to, f.Judged(now, r.Marks.Now(), r.Every).Older(ref)
+	return to, f.Judged(now, r.Marks.Now(), r.Often()).Older(ref)
 }
 
 // Pin keeps a foreign feed where it is: imports are built and held. Codes usage, conflict (a local feed).

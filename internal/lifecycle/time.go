@@ -129,6 +129,9 @@ func (r *Room) count(t told) error {
 
 // Recover lets count what people agreed to before a crash kept it from the marks. Run it before the room is used.
 func (r *Room) Recover() error {
+	if err := r.recall(); err != nil {
+		return err
+	}
 	var t told
 	var ok bool
 	err := r.State.View(func(tx *state.Tx) (err error) {
