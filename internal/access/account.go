@@ -166,12 +166,6 @@ func keepAdmin(tx *state.Tx, a account) error {
 	return err
 }
 
-// admins tells whether somebody can sign in as admin now.
-func admins(tx *state.Tx, now time.Time) (bool, error) {
-	list, err := all(tx)
-	return slices.ContainsFunc(list, func(a account) bool { return a.Roles.Has(Admin) && a.state(now) == Active }), err
-}
-
 // Linked is the account that a user of the operating system is joined to; ok is false where none is. Where the account is over it
 // is still the same person, without any role.
 func (d *Desk) Linked(uid uint32) (w Who, ok bool) {

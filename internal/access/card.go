@@ -80,12 +80,12 @@ func (d *Desk) MakeCard(ctx context.Context, by By) (Card, error) {
 		Identity: id.String(), Recipient: kept.Recipient, Code: text, MadeAt: kept.At,
 		Restore: []string{
 			"Take a machine with Sallyport, the newest backup of " + d.Appliance.Name + ", and the newest stick that it wrote.",
-			"Where the backup is encrypted, write the line AGE-SECRET-KEY-… of this card into a file: it opens it.",
+			"Where the backup is encrypted, put the line AGE-SECRET-KEY-… of this card into a file; age -d -i FILE opens the backup.",
 			"Run: sallyport restore --from BACKUP --roots STICK --data-dir DIR --reason WHY",
 			"Compare the nine words with this card. Other words mean another appliance: stop.",
 		},
 		Return: []string{
-			"On the host, as root: sallyport users recover. Without root: open the sign-in page, choose \"Nobody can sign in\" and type the code of this card. It works once.",
+			"On the host, as root: sallyport users recover. Without root: on the sign-in page choose \"Lost your phone or password\" and type the code of this card. It works once.",
 			"Within 15 minutes make a new admin with the code that is shown.",
 			"Sign in, give the others back what they need, and print a new card.",
 			"This cannot be done silently: every receipt says so from then on.",

@@ -17,6 +17,9 @@ import (
 // codeBytes of randomness are in each one-time code: nobody guesses them, so a plain hash of one is enough.
 const codeBytes = 10
 
+// maxEnrolling bounds the secrets that are shown and not confirmed.
+const maxEnrolling = 256
+
 // recoveryCodes is how many an account gets.
 const recoveryCodes = 10
 
@@ -154,8 +157,8 @@ func (d *Desk) secretFor(who string) (string, error) {
 	if s := d.enrolling[who]; s != "" {
 		return s, nil
 	}
-	if len(d.enrolling) > 256 {
-		return "", code.New(code.Conflict, "too many people set up an authenticator app at this moment")
+	if len(d.enrolling) > maxEnrolling {
+		clear(d.enrolling) // pages that nobody finished: who still has one sees a new QR code
 	}
 	s, err := newSecret(d.Random)
 	if err == nil {

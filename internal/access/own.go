@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 
 	"sallyport/internal/code"
 	"sallyport/internal/state"
@@ -41,7 +42,13 @@ func (d *Desk) change(ctx context.Context, was, is account, what, remote string,
 		if b.Password != was.Password || b.Secret != was.Secret {
 			return code.New(code.Conflict, "account %s was changed at the same moment", was.Name)
 		}
-		b.Password, b.Secret, b.Drift, b.Step, b.Recovery = is.Password, is.Secret, is.Drift, max(b.Step, is.Step), is.Recovery
+		if is.Secret != was.Secret { // a new app begins with its own first code, whatever the old one's clock said
+			b.Secret, b.Drift, b.Step = is.Secret, is.Drift, is.Step
+		}
+		if !slices.Equal(is.Recovery, was.Recovery) { // else those that were used meanwhile stay used
+			b.Recovery = is.Recovery
+		}
+		b.Password = is.Password
 		if err := put(tx, b); err != nil {
 			return err
 		}

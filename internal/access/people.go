@@ -246,13 +246,19 @@ func (d *Desk) Disable(ctx context.Context, by By, name, reason string) (u User,
 	return u, err
 }
 
-// nobody is the user id of a process that nobody signed in to start.
-const nobody = ^uint32(0)
+// Ids that are no person's: of a process that nobody signed in to start, and of users that a container cannot name.
+const (
+	nobody  = ^uint32(0)
+	unnamed = 65534
+)
 
 // LinkUser joins a user of the operating system to an account, or parts them: both are one person for approvals. Root is never
 // one person. Codes not-found, usage, conflict.
 func (d *Desk) LinkUser(ctx context.Context, by By, name string, uid uint32, remove bool) (u User, err error) {
-	if uid == 0 || uid == nobody {
+	if uid == nobody || uid == unnamed {
+		return u, code.New(code.BadUsage, "user %d stands for anyone, so it is nobody's", uid)
+	}
+	if uid == 0 {
 		return u, code.New(code.BadUsage, "root may be anyone, so it is nobody's").Do("Link the user who signs in, not the one they become.")
 	}
 	err = d.State.Update(ctx, func(tx *state.Tx) error {

@@ -78,6 +78,7 @@ func TestChangesThatAreRefused(t *testing.T) {
 		"disable: unknown":   {func() error { _, err := w.Disable(ctx, host(), "carl", "x"); return err }, code.Missing},
 		"link: root":         {func() error { _, err := w.LinkUser(ctx, host(), "bob", 0, false); return err }, code.BadUsage},
 		"link: nobody":       {func() error { _, err := w.LinkUser(ctx, host(), "bob", nobody, false); return err }, code.BadUsage},
+		"link: unnamed":      {func() error { _, err := w.LinkUser(ctx, host(), "bob", unnamed, false); return err }, code.BadUsage},
 		"link: unknown":      {func() error { _, err := w.LinkUser(ctx, host(), "carl", 1000, false); return err }, code.Missing},
 		"part: not linked":   {func() error { _, err := w.LinkUser(ctx, host(), "bob", 1000, true); return err }, code.Missing},
 		"token: no scope": {func() error {

@@ -146,6 +146,7 @@ func (d *Desk) writeSeen(ctx context.Context) error {
 	for _, key := range gone {
 		delete(d.seen, key)
 		delete(d.proofs, key)
+		delete(d.enrolling, key)
 	}
 	for key, at := range used {
 		if d.used[key] == at {

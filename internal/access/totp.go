@@ -23,8 +23,8 @@ const (
 	first      = 10 // steps either way while nothing is known of the phone
 	near       = 2  // steps either way around a drift that was learnt
 	plain      = 1  // steps either way around our clocks, besides: one of them may have been set right
-	backwards  = 24 * 60 * 60 / period
-	forwards   = 5 * 365 * 24 * 60 * 60 / period // no program is older than that
+	day        = 24 * 60 * 60 / period
+	fiveYears  = 5 * 365 * day // no program is older than that
 )
 
 // drift is how many steps the phone is ahead of our two clocks, since a code told.
@@ -110,8 +110,9 @@ func at(secret string, step int64) string {
 }
 
 // match finds the step of what was typed, after the last one used. One code must be near what our clocks, or a learnt drift,
-// say. Two in a row may be anywhere within five years while this machine does not know the time: five million pairs of a million
-// million, fewer than one lucky guess of a single code has. 0 is none.
+// say. Two in a row may be further away, because nobody guesses two: a day either way while no anchor told the time since the start,
+// five years where the clock cannot be right (five million pairs of a million million: rarer than a lucky guess of one code).
+// 0 is none.
 func match(ctx context.Context, secret string, known drift, used int64, typed string, now moment) int64 {
 	codes, ok := typedCodes(typed)
 	if !ok {
@@ -122,10 +123,14 @@ func match(ctx context.Context, secret string, known drift, used int64, typed st
 			return step + int64(len(codes)) - 1
 		}
 	}
-	if len(codes) == 2 && now.doubtful() {
-		return search(ctx, secret, max(used+1, steps(now.Trusted)-backwards), steps(now.Trusted)+forwards, codes)
+	if len(codes) == 1 || !now.doubtful() {
+		return 0
 	}
-	return 0
+	from, to := steps(now.Trusted)-day, max(steps(now.Wall), steps(now.Trusted))+day
+	if now.Suspect || now.Unproven {
+		to = steps(now.Trusted) + fiveYears
+	}
+	return search(ctx, secret, max(used+1, from), to, codes)
 }
 
 func fits(secret string, step int64, codes []string) bool {

@@ -44,10 +44,13 @@ func TestSearch(t *testing.T) {
 		if got := match(gone, secret, drift{}, want, pair, now); got != 0 {
 			t.Errorf("%s ahead: a used pair fits again at %d", ahead, got)
 		}
-		known := now
-		known.Suspect = false
-		if got := match(gone, secret, drift{}, 0, pair, known); got != 0 && ahead != time.Minute {
+		known := moment{Reading: marks.Reading{Wall: trusted, Trusted: trusted}}
+		if got := match(context.Background(), secret, drift{}, 0, pair, known); got != 0 && ahead != time.Minute {
 			t.Errorf("%s ahead: a machine that knows the time took it at %d", ahead, got)
+		}
+		known.AtLeast = true
+		if got := match(context.Background(), secret, drift{}, 0, pair, known); (got != want) != (ahead > 24*time.Hour) {
+			t.Errorf("%s ahead: without an anchor it is found at %d", ahead, got)
 		}
 	}
 	p := phone{secret: secret, ahead: 400 * 24 * time.Hour}
@@ -140,4 +143,32 @@ func TestClockAt1970FromTheFirstBoot(t *testing.T) {
 	w.must(sign(p.shows(now(), 0) + p.shows(now(), 1)))
 	w.clock.Advance(2 * time.Minute)
 	w.must(sign(p.shows(now(), 0)))
+}
+
+// A phone that was years ahead when its app was set up, and is put right, is no dead end: a new app begins with its own codes.
+func TestAPhoneThatWasAhead(t *testing.T) {
+	w := newWorld(t)
+	w.clock.Set(time.Unix(0, 0))
+	one, err := w.SetupCode(ctx, host())
+	w.must(err)
+	e, err := w.Enrol(ctx, one.Code, "anna", home)
+	w.must(err)
+	now := w.reading().Trusted
+	p := phone{secret: e.Secret, ahead: 3 * 365 * 24 * time.Hour}
+	in, err := w.SetUp(ctx, SetUp{Code: one.Code, Name: "anna", Password: good, TOTP: p.shows(now, 0) + p.shows(now, 1), Remote: home})
+	w.must(err)
+	p.ahead = 0
+	_, err = w.SignIn(ctx, SignIn{Name: "anna", Password: good, Code: p.shows(now, 0), Remote: home})
+	w.wants(err, code.SignInBad)
+	_, err = w.SignIn(ctx, SignIn{Name: "anna", Password: good, Code: in.Recovery[0], Remote: home})
+	w.must(err)
+	if e, err = w.BeginTOTP(ctx, in.Token); err != nil {
+		t.Fatal(err)
+	}
+	p.secret = e.Secret
+	_, err = w.ConfirmTOTP(ctx, in.Token, p.shows(now, 0)+" "+p.shows(now, 1), home)
+	w.must(err)
+	w.clock.Advance(2 * time.Minute)
+	_, err = w.SignIn(ctx, SignIn{Name: "anna", Password: good, Code: p.shows(w.reading().Trusted, 0), Remote: home})
+	w.must(err)
 }

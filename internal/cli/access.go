@@ -88,7 +88,7 @@ func (a *app) made(u wire.UserMade) error {
 			return
 		}
 		fmt.Fprintf(w, "\n%s\n\n", u.Code)
-		a.say("Give this code to %s and nobody else. They type it at %s by %s and choose a password themselves.", clean(u.Name), a.consoleAt("/set-up"), u.ExpiresAt)
+		a.say("Give this code to %s and nobody else. They type it at %s within 72 hours and choose a password themselves.", clean(u.Name), a.consoleAt("/set-up"))
 		a.say("It is shown once. Lost: %s", a.typed("users", "change", u.Name, "--reset"))
 	})
 }

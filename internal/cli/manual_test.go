@@ -22,7 +22,11 @@ import (
 
 var updateManual = flag.Bool("update", false, "write the command reference of the manual anew")
 
-const referenceFile = "../../ui/manual/cli.md"
+// The chapters that are made.
+const (
+	commandsFile = "../../ui/manual/cli.md"
+	actionsFile  = "../../ui/manual/api.md"
+)
 
 func tree() *cobra.Command {
 	root := (&app{Stdio: Stdio{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}}).root()
@@ -30,22 +34,84 @@ func tree() *cobra.Command {
 	return root
 }
 
-// The chapter of all commands is made from the commands.
+// The chapters of commands and of actions are made from the commands and from the table of actions.
 func TestManualReference(t *testing.T) {
-	want := reference(t)
-	if *updateManual {
-		if err := os.WriteFile(referenceFile, []byte(want), 0o644); err != nil {
+	for file, want := range map[string]string{commandsFile: reference(t), actionsFile: actions()} {
+		if *updateManual {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(referenceFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not that of these commands: run make gen", referenceFile)
+		if string(got) != want {
+			t.Errorf("%s is old: run make gen", file)
+		}
 	}
 }
+
+// actions is the chapter of who may do what, and how a program asks for it.
+func actions() string {
+	var b strings.Builder
+	b.WriteString(actionsHead)
+	for _, x := range tableOf() {
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n", x.Name, x.Summary)
+		var facts []string
+		facts = append(facts, "May: "+strings.Join(x.Roles, ", ")+".")
+		if len(x.Agree) > 0 {
+			facts = append(facts, "May agree to what somebody proposed: "+strings.Join(x.Agree, ", ")+".")
+		}
+		if x.Scope == "" {
+			facts = append(facts, "No token.")
+		} else {
+			facts = append(facts, "Token: `"+x.Scope+"`.")
+		}
+		for _, f := range []struct {
+			is   bool
+			text string
+		}{
+			{x.StepUp, "The console asks for password or code again."},
+			{x.Job, "May go on as a job."},
+			{x.Audit == "", "Changes nothing."},
+		} {
+			if f.is {
+				facts = append(facts, f.text)
+			}
+		}
+		fmt.Fprintf(&b, "%s\n\n", strings.Join(facts, " "))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+const actionsHead = `# Actions and the API
+
+Everything that can be done here is one table of actions. Console, command line and programs use the same one, so whoever may do something in one place may do it in the others.
+
+## Who may
+
+An action names the roles of which one is enough. What no role of yours may do is not shown to you, and is refused if you ask for it all the same. See [users](/help/users).
+
+## For programs
+
+A program sends the request as JSON to the path of the action, with a token:
+
+` + "```" + `
+curl --cacert ca.crt -H "Authorization: Bearer $TOKEN" -d '{}' https://ADDRESS/api/v1/feeds/list
+curl --unix-socket /var/lib/sallyport/run/sallyport.sock -X POST -d '{}' http://localhost/api/v1/feeds/list
+sallyport api
+` + "```" + `
+
+The second way needs no token: on the socket the user of the machine counts. The last command prints the whole description, OpenAPI 3.1; the appliance serves it at ` + "`/api/v1/openapi.json`" + `. The certificate of the site CA is at ` + "`/ca.crt`" + `.
+
+- An error is JSON with code, message, place and next step. Its code has [a page here](/help/codes).
+- A long action answers with lines, one JSON document each: progress, and at the end the result or the error.
+- A token needs the scope that stands with the action. Without one in the table no token may ask for it, ever.
+
+## All actions
+
+`
 
 func reference(t *testing.T) string {
 	t.Helper()
@@ -135,7 +201,7 @@ func TestManualCommands(t *testing.T) {
 	}
 	for _, g := range m.Groups() {
 		for _, p := range g.Pages {
-			if p.Slug != "cli" {
+			if p.Slug != "cli" && p.Slug != "api" {
 				judge(p.Slug, p.Lines, p.Spans)
 			}
 		}

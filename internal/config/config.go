@@ -11,7 +11,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -269,8 +268,8 @@ func address(s string) (string, error) {
 	if s == "" || s == off {
 		return "", nil
 	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
+	host, port, ok := split(s)
+	if !ok {
 		return "", fmt.Errorf("%.80q: want host:port, or off", s)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
@@ -282,13 +281,27 @@ func address(s string) (string, error) {
 	return s, nil
 }
 
+// split takes host:port apart; an IPv6 host stands in brackets.
+func split(s string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return "", "", false
+	}
+	host, port = s[:i], s[i+1:]
+	if inner, found := strings.CutPrefix(host, "["); found {
+		host, ok = strings.CutSuffix(inner, "]")
+		return host, port, ok
+	}
+	return host, port, !strings.Contains(host, ":")
+}
+
 // loopback takes an address only when nobody outside this machine can reach it: there is no TLS on it.
 func loopback(s string) (string, error) {
 	s, err := address(s)
 	if s == "" || err != nil {
 		return "", err
 	}
-	host, port, _ := net.SplitHostPort(s)
+	host, port, _ := split(s)
 	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return "", fmt.Errorf("%.80q: want an address of this machine alone, like 127.0.0.1:%s", s, port)
 	}

@@ -38,7 +38,7 @@ func TestTemplateIsTheDefaults(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	set := map[string]string{
 		"SALLYPORT_LISTEN_HTTP": "127.0.0.1:9000", "SALLYPORT_LISTEN_HTTPS": "0.0.0.0:8443", "SALLYPORT_LISTEN_HOSTS": "site-07.lan,10.0.0.7",
-		"SALLYPORT_TLS_CERT": "/c.pem", "SALLYPORT_TLS_KEY": "/k.pem", "SALLYPORT_LIMITS_RATE": "50", "SALLYPORT_LIMITS_CONNECTIONS": "99", "SALLYPORT_LIMITS_STREAMS": "77", "SALLYPORT_SOCKET_PATH": "/s", "SALLYPORT_SOCKET_GROUPS": "a,b", "SALLYPORT_APPROVALS_IMPORT": "2",
+		"SALLYPORT_TLS_CERT": "/c.pem", "SALLYPORT_TLS_KEY": "/k.pem", "SALLYPORT_LIMITS_RATE": "50", "SALLYPORT_LIMITS_CONNECTIONS": "99", "SALLYPORT_LIMITS_STREAMS": "77", "SALLYPORT_LIMITS_UPLOADS": "4.0GiB", "SALLYPORT_SOCKET_PATH": "/s", "SALLYPORT_SOCKET_GROUPS": "a,b", "SALLYPORT_APPROVALS_IMPORT": "2",
 		"SALLYPORT_APPROVALS_EXPIRE": "3d", "SALLYPORT_DELIVERY_EVERY": "7d", "SALLYPORT_LIMITS_WORKERS": "3", "SALLYPORT_LIMITS_RUNS": "2",
 		"SALLYPORT_STORE_RESERVE": "2.0GiB", "SALLYPORT_STORE_BALLAST": "1.0MiB", "SALLYPORT_STORE_SCRUB": "0B", "SALLYPORT_LOG_LEVEL": "debug", "SALLYPORT_LOG_FORMAT": "json", "SALLYPORT_RETENTION_LOGDAYS": "9",
 		"SALLYPORT_EXPORTCENTER_RETENTION_MIRROR_MODE": "count", "SALLYPORT_EXPORTCENTER_RETENTION_MIRROR_VALUE": "4",
@@ -78,6 +78,34 @@ func TestRefusals(t *testing.T) {
 		if err := c.File("config.yaml", []byte(bad)); code.Of(err) != code.BadConfig {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, good := range []string{"127.0.0.1:8443", "[::1]:8443", ":8443", "0.0.0.0:0", "site-07.lan:443", "off", "auto", "[::]:8443"} {
+		c := New("/d")
+		if err := c.Set("listen.https", good, "test"); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"::1:8443", "[::1:8443", "8443", "a:b:1", "host:", "host:99999", "-a:1", "[]:x", "a..b:1"} {
+		c := New("/d")
+		if err := c.Set("listen.https", bad, "test"); code.Of(err) != code.BadConfig {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	for _, good := range []string{"127.0.0.2:80", "[::1]:80", "localhost:80", ""} {
+		c := New("/d")
+		if err := c.Set("listen.http", good, "test"); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	c := New("/d")
+	if c.ListenHTTPS != AutoHTTPS {
+		t.Errorf("the default is %q", c.ListenHTTPS)
+	}
+	if c.Resolve(); c.ListenHTTPS != Console {
+		t.Errorf("resolved it is %q", c.ListenHTTPS)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,6 +10,11 @@ import (
 
 // settings is the table: every setting there is, in the order of the file.
 func settings() []setting {
+	return slices.Concat(doors(), people(), limits(), store(), upkeep())
+}
+
+// doors are how others reach the appliance.
+func doors() []setting {
 	return []setting{
 		{
 			"listen.https", AutoHTTPS, "HOST:PORT of the console and the API; auto is " + Console + " while that is free; off for none",
@@ -45,6 +51,12 @@ func settings() []setting {
 			func(c *Config) string { return strings.Join(c.SocketGroups, ",") },
 			func(c *Config, v string) error { c.SocketGroups = list(v); return nil },
 		},
+	}
+}
+
+// people are what is asked of people, and how often a stick arrives.
+func people() []setting {
+	return []setting{
 		{
 			"approvals.import", "1", "people who must say yes to an import: 0, 1 or 2",
 			func(c *Config) string { return strconv.Itoa(c.Approvals) },
@@ -60,6 +72,12 @@ func settings() []setting {
 			func(c *Config) string { return age(c.Every) },
 			func(c *Config, v string) (err error) { c.Every, err = units.ParseDuration(v); return },
 		},
+	}
+}
+
+// limits bound what is done at a time.
+func limits() []setting {
+	return []setting{
 		{
 			"limits.workers", "0", "goroutines that compress; 0 is one per core",
 			func(c *Config) string { return strconv.Itoa(c.Workers) },
@@ -90,6 +108,12 @@ func settings() []setting {
 			func(c *Config) string { return size(c.Uploads) },
 			func(c *Config, v string) (err error) { c.Uploads, err = units.ParseSize(v); return },
 		},
+	}
+}
+
+// store is about the disk.
+func store() []setting {
+	return []setting{
 		{
 			"store.reserve", "auto", "bytes of the disk that loads and imports leave free; auto is a tenth, or 2GiB where that is less",
 			func(c *Config) string { return reserve(c.Reserve) },
@@ -105,6 +129,12 @@ func settings() []setting {
 			func(c *Config) string { return size(c.Scrub) },
 			func(c *Config, v string) (err error) { c.Scrub, err = units.ParseSize(v); return },
 		},
+	}
+}
+
+// upkeep is about logs and what is kept.
+func upkeep() []setting {
+	return []setting{
 		{
 			"log.level", "info", "debug, info, warn or error",
 			func(c *Config) string { return c.LogLevel },

@@ -70,19 +70,9 @@ func TestConsoleStory(t *testing.T) {
 	v.submit("/set-up/card").says("Recovery card of site-07", site.words, "To get back in")
 
 	v.get("/").at(200, "/").says("Needs you", "No data came from outside yet", "Nothing is held yet")
-	// the first import: the hub is not known yet, and the page leads to the comparison
+	// the first import: the hub is not known yet, and the page leads to the comparison before anything is judged
 	v.get("/import").at(200, "/import").submit("/import", "path", stick)
-	v.finish(site).says("Nothing was changed")
-	add := ""
-	for _, l := range v.links() {
-		if strings.HasPrefix(l, "/peers/add") {
-			add = l
-		}
-	}
-	if add == "" {
-		t.Fatalf("no way to meet the hub from %s: %q\n%s", v.url, v.links(), v.words())
-	}
-	v.get(add).says("Meet hub", hub.words, site.words)
+	v.at(200, "/peers/add").says("Meet hub", hub.words, site.words)
 	v.submit("/peers/add", "typed", "abandon abandon abandon abandon abandon abandon abandon abandon abandon").at(422, "/peers/add")
 	v.submit("/peers/add", "typed", hub.words).at(200, "/import/")
 	v.finish(site).says("What would change", "60", "Label signed by acme at hub", "Encrypted for this site", "Approve this plan")
@@ -133,4 +123,97 @@ func TestConsoleLinks(t *testing.T) {
 	v.get("/no/such/page").at(404, "/no/such/page").says("There is no page")
 	v.get("/jobs/01NOSUCHJOB").at(404, "/jobs/").says("No job")
 	v.get("/approvals/sha256:00").at(400, "/approvals/")
+}
+
+// invite makes an account with roles and lets its owner choose a password alone.
+func (a *actor) invite(name string, roles ...string) *visitor {
+	a.t.Helper()
+	var made wire.UserMade
+	a.must(a.call("users/create", wire.UserRequest{Name: name, Roles: strings.Join(roles, "+")}, &made), "create "+name)
+	v := a.console()
+	v.get("/set-up").submit("/set-up", "code", made.Code).says("You were invited as " + strings.Join(roles, "+"))
+	v.submit("/set-up/account", "password", password, "again", password, "nototp", "yes").at(200, "/")
+	return v
+}
+
+// digestOf is the plan that a page asks about.
+func (v *visitor) digestOf() string {
+	v.t.Helper()
+	d, _ := browser.Attr(v.doc.One("main input[name=digest]"), "value")
+	return d
+}
+
+// Where two must agree: the proposer is never the second, the other looks at the same plan in their own session, and what was
+// approved is exactly what is done. A plan that has changed cannot be approved by the old digest.
+func TestConsoleTwoPeople(t *testing.T) {
+	dir, stick := t.TempDir(), t.TempDir()
+	set := withConsole()
+	set["approvals.import"] = "2"
+	hub := enter(t, filepath.Join(dir, "h"), "hub", durable.FS{}, nil)
+	site := enter(t, filepath.Join(dir, "s"), "site-07", durable.FS{}, set)
+	meet(hub, site, stick)
+	hub.must(hub.load("osv-made", dump(t, 40, 0)), "load")
+	if _, err := hub.export(site.name, stick); err != nil {
+		t.Fatal(err)
+	}
+	anna := site.console()
+	anna.setUp(site, "anna")
+	bob, carl := site.invite("bob", "approver"), site.invite("carl", "viewer")
+
+	anna.get("/import").submit("/import", "path", stick)
+	anna.finish(site).says("Two people must agree here")
+	plan := anna.digestOf()
+	// the plan changes while the page is open: a second bundle comes onto the stick
+	hub.must(hub.load("osv-made", dump(t, 45, 3)), "load again")
+	if _, err := hub.export(site.name, stick); err != nil {
+		t.Fatal(err)
+	}
+	anna.submit(anna.url.Path + "/approve")
+	anna.finish(site).says("not the one that was approved")
+	if now := anna.digestOf(); now == plan {
+		t.Fatal("the plan did not change")
+	}
+	plan = anna.digestOf()
+	anna.submit(anna.url.Path + "/approve")
+	anna.finish(site).says("A second person is needed", "You said yes")
+
+	// the proposer's second yes counts for nothing, and going on without the other is refused
+	anna.get("/approvals/" + plan).says("You said yes.")
+	anna.post("/approvals/"+plan+"/approve", nil)
+	anna.post("/approvals/"+plan+"/go", map[string][]string{"path": {stick}})
+	anna.finish(site).says("A second person is needed")
+	if f := site.feed("osv-made"); f.Generation != 0 {
+		t.Fatalf("imported by one person: %+v", f)
+	}
+
+	// a viewer sees neither
+	for _, path := range []string{"/approvals", "/approvals/" + plan, "/users"} {
+		carl.get(path).at(http.StatusForbidden, path).says("not for your role")
+	}
+	carl.post("/import", map[string][]string{"path": {stick}}).at(http.StatusForbidden, "/import")
+	carl.get("/import").says("Importing is for operators")
+
+	bob.get("/").says("A plan waits")
+	bob.get("/approvals/"+plan).says("What would change", "Approve this plan", "anna")
+	bob.submit("/approvals/"+plan+"/approve", "reason", "looked at it").says("Enough people agreed")
+	anna.get("/approvals/"+plan).submit("/approvals/"+plan+"/go", "path", stick)
+	anna.finish(site).says("Activated osv-made")
+	if f := site.feed("osv-made"); f.Records != 45 {
+		t.Fatalf("not imported: %+v", f)
+	}
+	anna.get("/approvals?all=yes").says("done")
+}
+
+// A one-time link opens the console signed in, once.
+func TestConsoleLink(t *testing.T) {
+	site := enter(t, t.TempDir(), "site-07", durable.FS{}, withConsole())
+	site.console().setUp(site, "anna")
+	link, err := site.run.Daemon().SignInLink(t.Context(), "anna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := link[strings.LastIndex(link, "/sign-in/"):]
+	v := site.console()
+	v.get(path).at(200, "/").says("Needs you")
+	site.console().get(path).at(http.StatusForbidden, "/sign-in/link/").says("This link was used")
 }

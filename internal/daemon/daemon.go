@@ -13,8 +13,10 @@
 // another one in any of them does not start. The lock file is held while it runs.
 //
 // Order: lock, instance, stores, marks, rooms, recovery (what a crash left is dropped, interrupted runs wait again, marks are
-// raised from the ledger), then the socket, then ready. A stop goes backwards: no new connections, running calls are
-// cancelled, rooms are closed, stores are closed, the lock goes last. A crash at any place is met by the next start.
+// raised from the ledger), then the socket's file, then jobs are taken up, certificate, HTTPS and plain loopback (https.go), then
+// the socket answers, then ready. What HTTPS lacks keeps nothing else from starting; each minute tries again and renews the
+// certificate. A stop goes backwards: no new connections, running calls and streams are cancelled, jobs and rooms are closed,
+// stores are closed, the lock goes last. A crash at any place is met by the next start.
 package daemon
 
 import (

@@ -62,7 +62,7 @@ func (d *Daemon) pages(ctx context.Context) (*console.Console, error) {
 	}
 	return console.New(ctx, console.Deps{
 		Door: d.door, Access: d.access, Bells: d.desk, Log: d.log, Manual: book, Site: applianceOf(d.in, d.cfg.DataDir, d.deps.Software),
-		Now: d.marks.Now, Open: d.shelf, Upload: d.uploads, People: d.cfg.Approvals,
+		Now: d.marks.Now, Open: d.shelf, Upload: d.uploads, People: d.cfg.Approvals, Front: d.Console,
 		Rhythm: func() (time.Duration, bool) { return d.care.Often(), d.cfg.Source("delivery.every") != "default" },
 	}), nil
 }
@@ -99,6 +99,9 @@ func (d *Daemon) welcome(ctx context.Context) error {
 	if d.deps.Greet != nil {
 		d.deps.Greet(g)
 		return nil
+	}
+	if len(c.Addresses) == 0 && c.Plain == "" {
+		return nil // why not stands in the log already
 	}
 	d.log.Info("console", "addresses", c.Addresses, "plain", c.Plain, "fingerprint", c.Fingerprint, "authority", c.Authority)
 	if g.Code != "" {

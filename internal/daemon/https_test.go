@@ -87,6 +87,9 @@ func TestHTTPS(t *testing.T) {
 	if !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("%v", res.Header)
 	}
+	if res, text := browse(t, r, at+"set-up", ""); res.StatusCode != 200 || !strings.Contains(text, s.Console.Fingerprint) {
+		t.Errorf("the first page does not show the fingerprint: %d %.500s", res.StatusCode, text)
+	}
 	if res, _ := browse(t, r, at, "site.lan:8443"); res.StatusCode >= 400 {
 		t.Errorf("by a name of listen.hosts: %d", res.StatusCode)
 	}

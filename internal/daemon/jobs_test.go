@@ -15,8 +15,11 @@ import (
 	"sync"
 	"testing"
 
+	"sallyport/internal/access"
 	"sallyport/internal/code"
+	"sallyport/internal/desk"
 	"sallyport/internal/durable"
+	"sallyport/internal/web"
 	"sallyport/internal/wire"
 )
 
@@ -273,5 +276,98 @@ func TestUploadAndImport(t *testing.T) {
 	site.must(site.send("DELETE", "uploads/"+u.ID, nil, &wire.None{}), "remove")
 	if err := site.send("GET", "uploads/"+u.ID, nil, nil); code.Of(err) != code.Missing {
 		t.Errorf("after its removal: %v", err)
+	}
+}
+
+// A backup that runs as a job has itself, running, in its copy of the state: a restored appliance does not begin it again.
+func TestRestoredJob(t *testing.T) {
+	dir := t.TempDir()
+	hub := enter(t, dir, "hub", durable.FS{}, nil)
+	hub.must(hub.load("osv", dump(t, 20, 0)), "load")
+	id := hub.job("backup/create", wire.BackupRequest{To: filepath.Join(dir, "safe")}).ID
+	if j, err := hub.follow(id); err != nil || j.State != "succeeded" {
+		t.Fatalf("%v %+v", err, j)
+	}
+	hub.stop()
+	if _, err := restoring(filepath.Join(dir, "safe"), filepath.Join(dir, "back"), durable.FS{}); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, filepath.Join(dir, "back"), Deps{})
+	var j wire.Job
+	if err := r.Client().Call(context.Background(), "jobs/show", wire.JobRequest{ID: id}, &j); err != nil || j.State != "failed" || j.Error.Code != string(code.Interrupted) || j.Attempt != 1 {
+		t.Errorf("%v %+v", err, j)
+	}
+	if err := r.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who started a job is asked again when it runs: an account that is gone by then may do nothing.
+func TestJobOfNobody(t *testing.T) {
+	hub := enter(t, t.TempDir(), "hub", durable.FS{}, nil)
+	for _, a := range []web.Actor{
+		{Via: web.ViaConsole, Account: "ghost", Person: "ghost", Roles: access.Of(access.Admin), Session: "s-1", Fresh: true},
+		{Via: web.ViaToken, Account: "ghost", Roles: access.Of(access.Admin), Scopes: []string{"feed:load"}, Session: "t-1"},
+		{Via: web.ViaSocket, UID: 12345, GID: 12345, Login: 12345, Roles: access.Of(access.Admin), Fresh: true},
+	} {
+		who, err := json.Marshal(a)
+		hub.must(err, "encode")
+		j, err := hub.run.Daemon().desk.Start(t.Context(), desk.Spec{Action: "load/run", Request: json.RawMessage(`{"feed":"x","files":["/dev/null"]}`), Who: who, By: a.Name(), Tenant: "acme"})
+		hub.must(err, "start")
+		if j, err = hub.follow(j.ID); code.Of(err) != code.Denied || j.State != "failed" {
+			t.Errorf("via %s: %v %+v", a.Via, err, j)
+		}
+	}
+}
+
+// A visit whose daemon dies while it writes to the stick, before or after the label, is finished by the next one: the stick has
+// one bundle, not two.
+func TestExchangeOverDeath(t *testing.T) {
+	for what, at := range map[string]func(durable.Op) bool{
+		"half a copy": func(op durable.Op) bool {
+			return op.Verb == "rename" && strings.Contains(op.Path, "stick/sallyport/bundles/")
+		},
+		"labelled": func(op durable.Op) bool { return op.Verb == "point" && op.Path == "export.labelled" },
+	} {
+		t.Run(what, func(t *testing.T) { dieInExchange(t, at) })
+	}
+}
+
+func dieInExchange(t *testing.T, at func(durable.Op) bool) {
+	b := newBarrier()
+	dir := t.TempDir()
+	stick := filepath.Join(dir, "stick")
+	if err := os.Mkdir(stick, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	hub, site := enter(t, dir, "hub", b.fs(), nil), enter(t, dir, "site", durable.FS{}, nil)
+	meet(hub, site, stick)
+	hub.must(hub.load("osv", dump(t, 50, 0)), "load")
+	b.arm(at)
+	id := hub.job("exchange/run", wire.ExchangeRequest{Path: stick, Yes: true, For: []string{"site"}}).ID
+	<-b.reached
+	b.mu.Lock()
+	b.dead = true
+	b.mu.Unlock()
+	hub.run.cancel()
+	close(b.proceed)
+	hub.stop()
+	hub.fs = durable.FS{}
+	hub.start()
+	j, err := hub.follow(id)
+	if err != nil || j.State != "succeeded" || j.Attempt != 2 {
+		t.Fatalf("%v %+v", err, j)
+	}
+	labels, err := filepath.Glob(filepath.Join(stick, "sallyport", "bundles", "*", "*.label.json"))
+	if err != nil || len(labels) != 1 {
+		t.Errorf("%v, bundles on the stick: %q", err, labels)
+	}
+	if in, err := site.take(stick); err != nil || !in.Applied {
+		t.Errorf("%v %+v", err, in)
+	}
+	var runs wire.Runs
+	hub.must(hub.call("runs/list", wire.RunRequest{}, &runs), "runs")
+	if len(runs.Runs) != 1 {
+		t.Errorf("%d export runs for one visit", len(runs.Runs))
 	}
 }

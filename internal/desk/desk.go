@@ -22,7 +22,7 @@
 //	exchange/run        as import; what goes out is due only while the medium lacks it, and the runs of the first are waited for
 //	outbound/write      receipts and inventory carry their counters: a second bundle of them tells the hub the same
 //	backup/create       a backup has its name only when it is whole; the second makes another
-//	store/scrub, media/heal   read and mend what is wrong, however often
+//	store/scrub, media/heal, bundles/verify   read, and mend what is wrong, however often
 //
 // The others (trust/apply, quarantine/release) use something up, so a second run could only say that it is gone: after a death
 // they end as failed, with words that say where to look.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // bom tells a spreadsheet that the text is UTF-8: without it, common ones read names with letters beyond ASCII as something
@@ -41,11 +42,8 @@ func Cell(s string) string {
 		return unicode.ReplacementChar // controls, invalid UTF-8, marks that turn the direction of a text
 	}, s)
 	blank := func(r rune) bool { return unicode.IsSpace(r) && !strings.ContainsRune("\t\r\n", r) }
-	for _, r := range strings.TrimLeftFunc(s, blank) {
-		if strings.ContainsRune("=+-@\t\r\n＝＋－＠", r) {
-			return "'" + s
-		}
-		break
+	if r, n := utf8.DecodeRuneInString(strings.TrimLeftFunc(s, blank)); n > 0 && strings.ContainsRune("=+-@\t\r\n＝＋－＠", r) {
+		return "'" + s
 	}
 	return s
 }

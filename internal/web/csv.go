@@ -177,6 +177,10 @@ func kept(answer any) ([]byte, error) {
 		})
 	case wire.Settings:
 		return sheet("Setting,Value,Source,Variable,Help", v.Settings, func(s wire.Setting) []any { return []any{s.Name, s.Value, s.Source, s.Variable, s.Help} })
+	case wire.Uploads:
+		return sheet("Upload,State,Files,Bytes here,Bytes,By,Tenant,Created,Kept until,Path", v.Uploads, func(u wire.Upload) []any {
+			return []any{u.ID, u.State, len(u.Files), u.Bytes, u.Total, u.By, u.Tenant, u.CreatedAt, u.Expires, u.Path}
+		})
 	case wire.Jobs:
 		return sheet("Job,Action,Subject,State,By,Via,Created,Started,Finished,Seconds,Attempt,Error", v.Jobs, func(j wire.Job) []any {
 			failed := ""

@@ -89,6 +89,7 @@ type MeterView struct {
 type AgeView struct {
 	Age, Budget time.Duration
 	Known       bool
+	AtLeast     bool   // the age is a lower bound, and says so
 	Never       string // words for an unknown age; "" = "unknown"
 	Tone        Tone
 }
@@ -171,6 +172,9 @@ func (v AgeView) meter() MeterView {
 		return m
 	}
 	m.Text, m.Value, m.Max = short(v.Age), v.Age.Hours(), v.Budget.Hours()
+	if v.AtLeast {
+		m.Text = "at least " + m.Text
+	}
 	if v.Budget > 0 {
 		m.Soft = "of " + short(v.Budget)
 	}

@@ -72,6 +72,15 @@ type EmptyView struct {
 	Action ButtonView
 }
 
+// said is the notice on top. The script keeps it when a live page renews itself: what was said once does not vanish.
+func (v FrameView) said() NoticeView {
+	n := *v.Notice
+	if n.ID == "" {
+		n.ID = "said"
+	}
+	return n
+}
+
 // window is the title of the browser's window.
 func (v FrameView) window() string {
 	switch {

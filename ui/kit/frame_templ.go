@@ -166,7 +166,7 @@ func Frame(v FrameView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.Notice != nil {
-			templ_7745c5c3_Err = Notice(*v.Notice).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Notice(v.said()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

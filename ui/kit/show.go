@@ -95,6 +95,7 @@ func ErrorNotice(err error) NoticeView {
 	if e.Next != "" {
 		v.Next = sentence(e.Next)
 	}
+	v.Next = ByPage(v.Next)
 	if strings.EqualFold(v.Text, v.Title) {
 		v.Text = ""
 	}

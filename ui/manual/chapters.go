@@ -63,6 +63,7 @@ func chapters() []chapter {
 		{"monitoring", care, []string{Operator, Hub}},
 		{"settings", look, []string{Operator, Hub}},
 		{"cli", look, []string{Operator, Hub, Auditor}},
+		{"api", look, []string{Hub, Auditor}},
 		{"glossary", look, []string{Operator, Courier, Analyst, Hub, Auditor}},
 	}
 }

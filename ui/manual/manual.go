@@ -1,9 +1,10 @@
 // Package manual is the manual of this version: its pages, one page for every error code, and the search over both.
 //
 // Data: Markdown compiled into the program. pages/*.md are chapters, whose order and readers stand in the table of chapters
-// below; cli.md is made from the command tree by `make gen`; codes/*.md has a section `## CODE` for each code of package
-// code, with the fields Means, Changed, Do and Seen, and codes/parts.md the words that many of them share; the table of
-// settings comes from package config when a page is made. Everything is ours: nothing a stick or a browser says gets in.
+// below; cli.md and api.md are made by `make gen` from the command tree and from the table of actions; codes/*.md has a section
+// `## CODE` for each code of package code, with the fields Means, Changed, Do and Seen, and codes/parts.md the words that many
+// of them share; the table of settings comes from package config when a page is made. Everything is ours: nothing a stick or a
+// browser says gets in.
 //
 // Order: New renders every page once and builds the index of words; after that a Manual is only read and may be shared. Raw
 // HTML in a page is left out. A code without a page, a page without a chapter and an unknown field are errors of New, so
@@ -25,7 +26,7 @@ import (
 	"sallyport/internal/config"
 )
 
-//go:embed pages/*.md codes/*.md cli.md
+//go:embed pages/*.md codes/*.md cli.md api.md
 var files embed.FS
 
 // Home is where the manual lies in the console. Every link inside it is absolute.
@@ -110,8 +111,8 @@ func New() (*Manual, error) {
 // source is the Markdown of a chapter.
 func source(slug string) ([]byte, error) {
 	name := "pages/" + slug + ".md"
-	if slug == "cli" {
-		name = "cli.md"
+	if slug == "cli" || slug == "api" {
+		name = slug + ".md" // made from the commands and from the table of actions
 	}
 	b, err := files.ReadFile(name)
 	if err != nil {

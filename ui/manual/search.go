@@ -55,7 +55,7 @@ func (m *Manual) build() index {
 					url += "#" + s.ID
 				}
 				weight := 1.0
-				if p.Slug == "cli" || p.Slug == "glossary" {
+				if p.Slug == "cli" || p.Slug == "api" || p.Slug == "glossary" {
 					weight = 0.6 // they hold nearly every word
 				}
 				x.add(entry{title: p.Title, section: s.Title, url: url, text: s.Text, weight: weight})

@@ -279,7 +279,7 @@ func Phone(v PhoneView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.Doubt != "" {
-			templ_7745c5c3_Err = kit.Notice(doubtNotice(v.Doubt)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = kit.Notice(enrolDoubt(v.Doubt)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

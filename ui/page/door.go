@@ -2,6 +2,7 @@ package page
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/internal/units"
@@ -39,6 +40,9 @@ type CodeView struct {
 	Site     string
 	First    bool
 	Problems []kit.NoticeView
+
+	Certificate string // SHA-256 of the certificate in use, as browsers show it; "" without TLS
+	OwnCA       bool   // it is of the site CA, which /ca.crt gives
 }
 
 // AccountView is the form of a new account, with what the phone needs.
@@ -157,4 +161,10 @@ func codesNode(list []string) kit.Node {
 		nodes[i] = kit.Code(s)
 	}
 	return kit.Lines(nodes...)
+}
+
+// enrolDoubt is what a wrong clock means to somebody who enrols a phone: two codes in a row tell the drift.
+func enrolDoubt(doubt string) kit.NoticeView {
+	reads, _, _ := strings.Cut(doubt, ". ")
+	return kit.NoticeView{Tone: kit.Warn, Title: strings.TrimSuffix(reads, ".") + ". That cannot be right, and it locks nobody out.", Text: "Type two codes of your phone in a row, one after the other: 123456 654321."}
 }

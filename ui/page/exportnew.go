@@ -49,7 +49,9 @@ func (v ExportNewView) peers() kit.FieldView {
 
 func standingHint(p wire.PeerStanding) string {
 	switch {
-	case p.Level == wire.PeerOK && len(p.Feeds) > 0:
+	case len(p.Feeds) == 0:
+		return "is given nothing so far"
+	case p.Level == wire.PeerOK:
 		return "has everything"
 	case p.Delta > 0:
 		return "about " + units.Size(p.Delta) + " changed, not packed"
@@ -75,7 +77,7 @@ func (v ExportNewView) targets() kit.FieldView {
 		Options: []kit.Option{{Value: "", Label: "The shelf of this appliance", Hint: "Download it, or write it to a stick later.", Selected: v.Form.To == ""}},
 	}
 	for _, m := range v.Media {
-		if m.Mount == "" && m.Path == "" || m.ReadOnly || m.Writing != "" {
+		if !writable(m) {
 			continue
 		}
 		f.Options = append(f.Options, kit.Option{Value: m.Path, Label: MediumName(m), Hint: units.Size(m.Free) + " free", Selected: v.Form.To == m.Path})
@@ -113,7 +115,7 @@ func (v ExportNewView) allowEmpty() kit.FieldView {
 func (v ExportNewView) nothing() kit.EmptyView {
 	switch {
 	case len(v.Feeds) == 0:
-		return kit.EmptyView{Title: "Nothing is made here", Text: "An export carries feeds that were loaded on this appliance. Load evidence first.", Action: kit.ButtonView{Label: "Load evidence", Href: "/import/load", Kind: kit.Primary}}
+		return kit.EmptyView{Title: "Nothing is made here", Text: "An export carries feeds that were loaded on this appliance. Load evidence on the host first: sallyport load --feed NAME FILE…", Action: kit.ButtonView{Label: "How to load", Href: "/help?q=load"}}
 	case len(v.Peers) == 0:
 		return kit.EmptyView{Title: "No peer is known", Text: "A bundle is encrypted for a peer. Take in the card of the other side first.", Action: kit.ButtonView{Label: "Add a peer", Href: "/peers/add", Kind: kit.Primary}}
 	}

@@ -107,10 +107,7 @@ func FeedAge(f wire.Feed, now time.Time) kit.Node {
 	case f.Standing == "":
 		return kit.Join(kit.Soft("loaded"), since(f.AcceptedAt, now, "at an unknown time"))
 	}
-	v := kit.AgeView{Age: seconds(f.AgeSeconds), Budget: 3 * seconds(f.Every), Known: true, Tone: standingTone(f.Standing)}
-	if f.AtLeast {
-		return kit.Join(kit.Soft("at least"), kit.Age(v))
-	}
+	v := kit.AgeView{Age: seconds(f.AgeSeconds), Budget: 3 * seconds(f.Every), Known: true, AtLeast: f.AtLeast, Tone: standingTone(f.Standing)}
 	return kit.Age(v)
 }
 
@@ -215,7 +212,11 @@ func (v FeedView) needs() (list []kit.NeedView) {
 		})
 	}
 	for _, d := range v.Feed.Damaged {
-		list = append(list, kit.NeedView{Tone: kit.Bad, Title: upper(d.What) + " " + shortName(d.Name) + ": " + d.Why, Why: strings.Join(d.Used, "; "), Action: kit.ButtonView{Label: "Heal from a stick", Href: "/media/heal"}})
+		n := kit.NeedView{Tone: kit.Bad, Title: upper(d.What) + " " + shortName(d.Name) + ": " + d.Why, Why: strings.Join(d.Used, "; ")}
+		if v.Steer {
+			n.Action = kit.ButtonView{Label: "Heal from a stick", Href: "/media/heal"}
+		}
+		list = append(list, n)
 	}
 	return list
 }

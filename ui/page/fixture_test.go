@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	midday  = time.Date(2026, 3, 14, 14, 2, 3, 0, time.UTC)
-	sum   = "sha256:7c1e90ab44d2c3b0f6a1d2e3f4a5b6c7d8e9fa0b1c2d3e4f5a6b7c8d9e0f1a2b"
-	sum2  = "sha256:0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
-	keyID = "SHA256:4n8gOQYf0y3Q0r6tKx1q7m2b8s9w0d1e2f3a4b5c6d7"
-	nine  = "river lamp ocean stone winter paper copper field anchor"
+	midday = time.Date(2026, 3, 14, 14, 2, 3, 0, time.UTC)
+	sum    = "sha256:7c1e90ab44d2c3b0f6a1d2e3f4a5b6c7d8e9fa0b1c2d3e4f5a6b7c8d9e0f1a2b"
+	sum2   = "sha256:0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
+	keyID  = "SHA256:4n8gOQYf0y3Q0r6tKx1q7m2b8s9w0d1e2f3a4b5c6d7"
+	nine   = "river lamp ocean stone winter paper copper field anchor"
 )
 
 // ago is a stamp so many hours before midday.

@@ -244,7 +244,7 @@ func flow() map[string]kit.Node {
 	put("/approval/denied", "Approvals", false, false, page.Approval(page.ApprovalView{Now: noon, Plan: denied, Person: "bob", MaySay: true}))
 	put("/approval/keys", "Approvals", false, false, page.Approval(page.ApprovalView{Now: noon, Plan: keys, Person: "carl"}))
 	failed := runningJob()
-	failed.State, failed.Error = "failed", ended("no-space", "no space left")
+	failed.ID, failed.State, failed.Error = "01HX0000000000000000000002", "failed", ended("no-space", "no space left")
 	put("/job/running", "Jobs", false, false, page.JobPage(page.JobPageView{Now: noon, Job: runningJob(), Cancel: true}))
 	put("/job/failing", "Jobs", false, false, page.JobPage(page.JobPageView{Now: noon, Job: failed}))
 	put("/job/list", "Jobs", false, false, page.Jobs(page.JobsView{Now: noon, Jobs: wire.Jobs{Jobs: []wire.Job{runningJob(), failed}, Next: "01H"}}))

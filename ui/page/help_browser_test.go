@@ -1,64 +1,38 @@
 package page_test
 
 import (
-	"bytes"
-	"net/http"
-	"net/http/httptest"
-	"strings"
+	"slices"
 	"testing"
 
 	"sallyport/internal/browser"
+	"sallyport/internal/code"
 	"sallyport/ui/kit"
+	"sallyport/ui/manual"
 	"sallyport/ui/page"
 	"sallyport/ui/static"
 )
 
-// helpPolicy is the content policy of the console.
-const helpPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// The manual in Chromium: axe, requests, the content policy, sideways scrolling. One page of each sort, and the longest.
+// The manual in Chromium: one page of each sort, and the one with the widest table.
 func TestBrowserHelp(t *testing.T) {
 	m := helpManual(t)
-	pages := map[string]kit.Node{
-		"/help": helpHome(m, ""), "/help-search": helpHome(m, "disk full"), "/help-nothing": helpHome(m, "zzzqqq"),
-		"/help/codes": page.Codes(page.CodesView{Kinds: m.Kinds()}),
+	chapter, ok := m.Page("settings")
+	if !ok {
+		t.Fatal("no page of settings")
 	}
-	for _, slug := range []string{"exchange", "settings", "cli", "glossary", "two-people"} {
-		p, ok := m.Page(slug)
-		if !ok {
-			t.Fatalf("no page %s", slug)
-		}
-		pages["/help/"+slug] = page.Chapter(page.ChapterView{Page: p})
+	found, ok := m.Code(string(code.SignerUnknown))
+	if !ok {
+		t.Fatal("no page of a code")
 	}
-	for _, k := range m.Kinds() {
-		pages[k.Codes[0].URL()] = page.CodeHelp(page.CodeHelpView{Code: k.Codes[0], Kind: k})
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", helpPolicy)
-		if name, ok := strings.CutPrefix(r.URL.Path, static.Prefix); ok {
-			body, kind, _ := static.File(name)
-			w.Header().Set("Content-Type", kind)
-			_, _ = w.Write(body)
-			return
-		}
-		node, ok := pages[r.URL.Path]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		var b bytes.Buffer
+	kinds := m.Kinds()
+	kind := slices.IndexFunc(kinds, func(k manual.KindCodes) bool { return k.Kind == found.Info.Kind })
+	pages := map[string]browser.Renderer{}
+	for path, main := range map[string]kit.Node{
+		"/normal": helpHome(m, ""), "/search": helpHome(m, "disk full"), "/empty": helpHome(m, "zzzqqq"),
+		"/codes": page.Codes(page.CodesView{Kinds: m.Kinds()}), "/chapter": page.Chapter(page.ChapterView{Page: chapter}),
+		"/code": page.CodeHelp(page.CodeHelpView{Code: found, Kind: kinds[kind]}),
+	} {
 		f := kit.FrameView{Title: "Help", Site: "site-07", Nav: []kit.NavGroup{{{Label: "Help", Href: "/help", Current: true}}}, Person: "anna"}
-		if err := page.Framed(f, node).Render(r.Context(), &b); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(b.Bytes())
-	}))
-	defer server.Close()
-	var list []browser.Page
-	for path := range pages {
-		list = append(list, browser.Page{Name: strings.Trim(strings.ReplaceAll(path, "/", "-"), "-"), Path: path})
+		pages[path] = page.Framed(f, main)
 	}
-	browser.Walk(t, browser.Visit{Origin: server.URL, Pages: list})
+	browser.Show(t, "help", browser.Fixture{Pages: pages, Asset: static.File})
 }

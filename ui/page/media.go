@@ -39,7 +39,7 @@ func (v MediaView) actions() []kit.ButtonView {
 	if !v.Use {
 		return nil
 	}
-	return []kit.ButtonView{{Label: "Exchange", Href: "/exchange", Kind: kit.Primary}, {Label: "Import", Href: "/import"}}
+	return []kit.ButtonView{{Label: "Import or exchange", Href: "/import", Kind: kit.Primary}}
 }
 
 // mediumTone is what the state of a medium means.
@@ -95,6 +95,9 @@ func mediumFacts(m wire.Medium) (list []kit.Def) {
 	}
 	return list
 }
+
+// writable tells whether something can be put on a medium.
+func writable(m wire.Medium) bool { return m.Total > 0 && !m.ReadOnly && m.Writing == "" }
 
 // safety says whether the stick may be pulled. Nothing of ours writes to it unless a job of this appliance does.
 func safety(m wire.Medium) string {

@@ -37,7 +37,7 @@ func (v OverviewView) Needs() (list []kit.NeedView) {
 	}
 	for _, w := range v.Status.Waiting {
 		list = append(list, kit.NeedView{
-			Tone: kit.Unknown, Title: w.Name + " waits: it is not whole here yet", Why: w.Sentence, Action: kit.ButtonView{Label: "What waits", Href: "/media"},
+			Tone: kit.Unknown, Title: w.Name + " waits: it is not whole here yet", Why: kit.ByPage(w.Sentence), Action: kit.ButtonView{Label: "What waits", Href: "/media"},
 		})
 	}
 	for _, m := range v.Media.Media {
@@ -45,7 +45,24 @@ func (v OverviewView) Needs() (list []kit.NeedView) {
 			list = append(list, n)
 		}
 	}
+	primary := false
+	for i := range list { // one of them at most
+		if list[i].Action.Kind == kit.Primary {
+			if primary {
+				list[i].Action.Kind = kit.Quiet
+			}
+			primary = true
+		}
+	}
 	return list
+}
+
+// needCount is how many they are; nothing on a good day.
+func (v OverviewView) needCount() string {
+	if n := len(v.Needs()); n > 0 {
+		return units.Count(int64(n))
+	}
+	return ""
 }
 
 // stickNeed is the line of a stick that has something for this site.
@@ -75,7 +92,7 @@ func NeedOf(r wire.Reason) kit.NeedView {
 		n.Tone = kit.Warn
 	}
 	if n.Why == "" && n.Action.Label == "" {
-		n.Why = r.Next
+		n.Why = kit.ByPage(r.Next)
 	}
 	return n
 }
@@ -89,7 +106,7 @@ func said(what string) string {
 		}
 		what = before + rest
 	}
-	return upper(strings.TrimSuffix(what, "."))
+	return kit.ByPage(upper(strings.TrimSuffix(what, ".")))
 }
 
 // actionOf is where a reason is put right.
@@ -205,14 +222,14 @@ func (v OverviewView) crossings() kit.TableView {
 
 func (v OverviewView) cameIn(r wire.Receipt) kit.Row {
 	return kit.Row{Cells: []kit.Node{
-		kit.Text("in"), day(r.At), kit.Join(kit.To("/receipts/"+r.Number, r.Number), kit.Soft(r.Bundle)), DecisionBadge(r.Decision, ""),
+		kit.Text("in"), day(r.At), kit.Join(kit.To("/receipts/"+r.Number, r.Number), kit.Soft("from "+r.Peer)), DecisionBadge(r.Decision, ""),
 	}}
 }
 
 func (v OverviewView) wentOut(r wire.Run) kit.Row {
 	what := r.Variant
 	if r.Kind == "outbound" {
-		what = "receipts and inventory"
+		what = "receipts"
 	}
 	whom := ""
 	if len(r.Peers) > 0 {

@@ -8,10 +8,7 @@ package page
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import (
-	"sallyport/internal/units"
-	"sallyport/ui/kit"
-)
+import "sallyport/ui/kit"
 
 // Overview is the first page.
 func Overview(v OverviewView) templ.Component {
@@ -64,7 +61,7 @@ func Overview(v OverviewView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = kit.Card(kit.CardView{ID: "needs", Title: "Needs you", Count: units.Count(int64(len(v.Needs()))), Live: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = kit.Card(kit.CardView{ID: "needs", Title: "Needs you", Count: v.needCount(), Live: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -188,7 +188,7 @@ func (v PeerView) needs() (list []kit.NeedView) {
 	for i, s := range v.Peer.Why {
 		n := kit.NeedView{Tone: tone, Title: s}
 		if i == 0 && v.Export && (v.Peer.Level == wire.PeerBehind || v.Peer.Asks > 0) {
-			n.Action = kit.ButtonView{Label: "Exchange", Href: "/exchange?for=" + url.QueryEscape(v.Peer.Name), Kind: kit.Primary}
+			n.Action = kit.ButtonView{Label: "Put in a stick", Href: "/import", Kind: kit.Primary}
 		}
 		list = append(list, n)
 	}

@@ -136,11 +136,11 @@ func (v StoreView) free() []kit.Def {
 	s := v.Store
 	could := kit.Text("Nothing: what is kept is active, held, or needed.")
 	if s.Prunable > 0 {
-		could = kit.Join(kit.Bytes(s.Prunable), kit.Soft("when "+units.Plural(int64(s.Keeping), "newest generation", "newest generations")+" of each feed stays"))
+		could = kit.Join(kit.Bytes(s.Prunable), kit.Soft(keepingWords(s.Keeping)))
 	}
 	list := []kit.Def{
 		{Term: "Could be freed", Value: could},
-		{Term: "Named by nothing", Value: kit.Join(kit.Count(s.Orphans), kit.Bytes(s.OrphanSize)), Explain: "They go by themselves a day after they came."},
+		{Term: "Named by nothing", Value: kit.Text(units.Plural(s.Orphans, "blob", "blobs") + ", " + units.Size(s.OrphanSize)), Explain: "They go by themselves a day after they came."},
 		{Term: "Dead in kept bundles", Value: kit.Bytes(s.Dead), Explain: "Records that no kept generation has any more; the next full mirror returns the room."},
 		{Term: "Promised to what runs", Value: kit.Bytes(s.Reserved)},
 	}
@@ -148,6 +148,14 @@ func (v StoreView) free() []kit.Def {
 		list = append(list, kit.Def{Term: "Files that still fit", Value: kit.Count(s.Inodes)})
 	}
 	return list
+}
+
+// keepingWords says how many generations stay.
+func keepingWords(n int) string {
+	if n == 1 {
+		return "when only the newest generation of each feed stays"
+	}
+	return fmt.Sprintf("when the newest %d generations of each feed stay", n)
 }
 
 func (v StoreView) scrub() []kit.Def {

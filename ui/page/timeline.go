@@ -46,7 +46,7 @@ func (v TimelineView) address(path string, before uint64) string {
 }
 
 func (v TimelineView) types() kit.FieldView {
-	f := kit.FieldView{Name: "type", Label: "Type of event", Type: "select", Options: []kit.Option{{Value: "", Label: "All types", Selected: v.Type == ""}}}
+	f := kit.FieldView{Name: "type", Label: "Type of event", Type: "select", Hint: "What kind of change it was.", Options: []kit.Option{{Value: "", Label: "All types", Selected: v.Type == ""}}}
 	for _, t := range v.Types {
 		f.Options = append(f.Options, kit.Option{Value: t, Label: t, Selected: t == v.Type})
 	}

@@ -258,6 +258,8 @@ func trustNeed(p wire.TrustPlan) string {
 	switch {
 	case p.Applied:
 		return "Applied."
+	case p.Code != "":
+		return "cannot be applied"
 	case p.Need <= 1:
 		return "One person decides this."
 	case len(p.People) == 0:

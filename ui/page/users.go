@@ -108,8 +108,11 @@ func endOr(text string) kit.Node {
 	case instant(text).IsZero():
 		return kit.Text(text)
 	}
-	return kit.Date(instant(text))
+	return kit.Date(lastDay(instant(text)))
 }
+
+// lastDay is the last day of what ends at a moment: the one before, when it ends at midnight.
+func lastDay(t time.Time) time.Time { return t.Add(-time.Second) }
 
 func signsIn(u wire.User) string {
 	switch {
@@ -199,7 +202,7 @@ func (v UserView) facts() []kit.Def {
 // endDay is the last day as a date field has it.
 func (v UserView) endDay() string {
 	if t := instant(v.User.EndsAt); !t.IsZero() {
-		return t.Format(time.DateOnly)
+		return lastDay(t).Format(time.DateOnly)
 	}
 	return v.User.EndsAt
 }

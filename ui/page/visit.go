@@ -264,21 +264,13 @@ func steps(f wire.FeedPlan) string {
 func (v VisitView) feeds() kit.TableView {
 	t := kit.TableView{
 		ID: "plan-feeds", Caption: "What would become of each feed",
-		Columns: []kit.Column{
-			{Label: "Feed"},
-			{Label: "Generation"},
-			{Label: "Added", Kind: kit.NumberColumn},
-			{Label: "Changed", Kind: kit.NumberColumn},
-			{Label: "Removed", Kind: kit.NumberColumn},
-			{Label: "Then", Kind: kit.NumberColumn},
-			{Label: "State"},
-		},
+		Columns: []kit.Column{{Label: "Feed"}, {Label: "Generation"}, {Label: "Changes"}, {Label: "Records then", Kind: kit.NumberColumn}, {Label: "State"}},
 	}
 	for _, b := range v.bundles() {
 		for _, f := range b.Feeds {
 			t.Rows = append(t.Rows, kit.Row{Cells: []kit.Node{
 				kit.Join(kit.Strong(f.Feed), kit.Soft("from "+nameOr(f.OriginName, f.Origin))), kit.Text(steps(f)),
-				kit.Count(f.Added), kit.Count(f.Changed), kit.Count(f.Removed), kit.Count(f.Records), feedDecision(f.Decision),
+				kit.Text(fmt.Sprintf("+%s ~%s −%s", units.Count(f.Added), units.Count(f.Changed), units.Count(f.Removed))), kit.Count(f.Records), feedDecision(f.Decision),
 			}})
 		}
 	}
@@ -312,7 +304,7 @@ func (v VisitView) examples() kit.TableView {
 	}
 	for _, b := range v.bundles() {
 		for _, f := range b.Feeds {
-			for _, x := range f.Examples {
+			for _, x := range few(f.Examples) {
 				cell := kit.Text(x.Key)
 				if x.What != "added" {
 					cell = kit.To("/records/"+url.PathEscape(x.Kind)+"/"+escapePath(x.Key), x.Key)
@@ -349,7 +341,7 @@ func (v VisitView) exampleNote() string {
 	for _, b := range v.In.Plan.Bundles {
 		for _, f := range b.Feeds {
 			all += f.Added + f.Changed + f.Removed
-			shown += int64(len(f.Examples))
+			shown += int64(len(few(f.Examples)))
 		}
 	}
 	if shown == all {
@@ -414,7 +406,7 @@ func (v VisitView) outcomes() kit.TableView {
 		case o.Quarantine != "":
 			receipt = kit.To("/quarantine/"+o.Quarantine, o.Quarantine)
 		}
-		said := kit.Text(o.Sentence)
+		said := kit.Text(kit.ByPage(o.Sentence))
 		if o.Spoken != "" {
 			said = kit.Lines(said, kit.Join(kit.Soft("To confirm it by phone, read these six words:"), kit.Words(o.Spoken)))
 		}
@@ -471,7 +463,7 @@ func (v VisitView) refusal(o wire.Outcome) (kit.NoticeView, bool) {
 	if o.Code == "" || o.Code == string(code.Rollback) || o.Decision != "refused" && o.Decision != "waiting" && o.Decision != "parked" {
 		return kit.NoticeView{}, false
 	}
-	n := kit.NoticeView{Tone: kit.Bad, Title: o.Sentence, Code: o.Code, File: o.Dir, Next: o.Next, Help: "/help/codes/" + o.Code}
+	n := kit.NoticeView{Tone: kit.Bad, Title: kit.ByPage(o.Sentence), Code: o.Code, File: o.Dir, Next: kit.ByPage(o.Next), Help: "/help/codes/" + o.Code}
 	if o.Decision != "refused" {
 		n.Tone = kit.Unknown
 	}
@@ -533,10 +525,10 @@ func (v VisitView) written() kit.TableView {
 // sentence is the last word of the visit.
 func (v VisitView) sentence() string {
 	if v.Out != nil && v.Out.Sentence != "" {
-		return v.Out.Sentence
+		return kit.ByPage(v.Out.Sentence)
 	}
 	if v.In != nil && v.In.Sentence != "" {
-		return v.In.Sentence
+		return kit.ByPage(v.In.Sentence)
 	}
 	if v.Job.Error != nil {
 		return upper(v.Job.Error.Message) + "."
@@ -562,7 +554,7 @@ func (v VisitView) trust() (list []kit.NeedView) {
 	}
 	for _, t := range v.In.Trust {
 		list = append(list, kit.NeedView{
-			Tone: kit.Warn, Title: t.Sentence, Why: "An import never changes trust: it is looked at and agreed to by itself.",
+			Tone: kit.Warn, Title: kit.ByPage(t.Sentence), Why: "An import never changes trust: it is looked at and agreed to by itself.",
 			Action: kit.ButtonView{Label: "Trust", Href: "/trust/plan?" + url.Values{"path": {v.Path}}.Encode()},
 		})
 	}
@@ -650,4 +642,43 @@ func (v VisitView) strangerNeeds() (list []kit.NeedView) {
 		})
 	}
 	return list
+}
+
+// saidByNotice tells whether a refusal on the page says the last word already.
+func (v VisitView) saidByNotice() bool {
+	for _, n := range v.notices() {
+		if n.Title == v.sentence() {
+			return true
+		}
+	}
+	return false
+}
+
+// tabled tells whether the table of outcomes says more than the sentence above it.
+func (v VisitView) tabled() bool {
+	if v.In == nil || len(v.In.Outcomes) == 0 {
+		return false
+	}
+	o := v.In.Outcomes[0]
+	return len(v.In.Outcomes) > 1 || o.Receipt != "" || o.Spoken != ""
+}
+
+// manyFeeds tells whether the feeds of a plan need a table: one that would be active is told by the numbers above it.
+func (v VisitView) manyFeeds() bool {
+	t := v.feeds()
+	return len(t.Rows) > 1 || len(t.Rows) == 1 && v.In.Plan.Bundles[0].Decision == "held"
+}
+
+// maxFew is how many examples of each sort of change a page shows.
+const maxFew = 5
+
+// few are the first examples of each sort.
+func few(list []wire.Example) (some []wire.Example) {
+	n := map[string]int{}
+	for _, x := range list {
+		if n[x.What]++; n[x.What] <= maxFew {
+			some = append(some, x)
+		}
+	}
+	return some
 }

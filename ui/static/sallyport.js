@@ -33,6 +33,8 @@
     const main = $("main", page);
     if (!main || !$("main") || !$("#nav") !== !$("#nav", page)) return go(answer.url);
     document.title = page.title;
+    const said = $("#said"); // what was said after a redirect stays while the page renews itself
+    if (!renew && said && !$("#said", page)) main.prepend(said.cloneNode(true));
     if (renew) $("main").replaceWith(main.cloneNode(true));
     merge(document.body, page.body);
     ready();

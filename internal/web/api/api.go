@@ -4,7 +4,8 @@
 // value of wire. The exchange alone joins two rooms, because a visit of a medium is both an import and an export.
 //
 // Order: whatever an action changes, its room changes in its own order; a crash in an action leaves what that room says.
-// Runs belong to the export room and go on when their watcher leaves; a load or an import ends with the connection.
+// Runs belong to the export room and go on when their watcher leaves. A load or an import ends with the connection that asked for
+// it, unless it was started as a job: then it belongs to the desk, which asks for it here by itself.
 package api
 
 import (
@@ -68,10 +69,10 @@ type Deps struct {
 	Every    time.Duration // how often a stick arrives, for feeds without a rhythm of their own
 	Config   config.Config // what is in force
 	Store    Store
-	Console  func() *wire.Console // how browsers reach us; nil: not at all
+	Console  func() *wire.Console                                                         // how browsers reach us; nil: not at all
 	Do       func(ctx context.Context, who web.Actor, action string, in any) (any, error) // asks the door, for addresses that are actions by another name
-	Tend     func()               // looks after a full disk; called before each action, cheap
-	Reasons  func() []wire.Reason // what is not well with disk and store
+	Tend     func()                                                                       // looks after a full disk; called before each action, cheap
+	Reasons  func() []wire.Reason                                                         // what is not well with disk and store
 	Ready    func() bool
 	Go       func(func()) // runs a goroutine that the daemon waits for
 	Fatal    func(error)  // ends the daemon: a sync failed

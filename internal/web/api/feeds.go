@@ -18,7 +18,8 @@ import (
 	"sallyport/internal/wire"
 )
 
-// loadRun loads files into a feed. It ends with the connection: what was read is dropped, nothing is half loaded.
+// loadRun loads files into a feed. It ends with the connection or the job that asked: what was read is dropped, nothing is half
+// loaded.
 func (a *API) loadRun(ctx context.Context, c *web.Call, q wire.LoadRequest) (*wire.Loaded, error) {
 	tenant, err := a.tenant(q.Tenant)
 	if err != nil {

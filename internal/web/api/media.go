@@ -223,12 +223,12 @@ func (a *API) importRun(ctx context.Context, c *web.Call, q wire.ImportRequest) 
 	if err := absolute(q.Path); err != nil {
 		return nil, err
 	}
-	defer a.Uploads.Hold(q.Path)()
 	return a.take(ctx, c, q)
 }
 
 // take runs one import and gives its result in the words of wire.
 func (a *API) take(ctx context.Context, c *web.Call, q wire.ImportRequest) (*wire.Imported, error) {
+	defer a.Uploads.Hold(q.Path)() // where it is one
 	t := teller{c: c}
 	res, err := a.Intake.Import(ctx, intake.Request{
 		Path: q.Path, Approve: q.Approve, Yes: q.Yes, PlanOnly: q.Plan, Actor: c.Actor.Name(), Lone: c.Actor.Lone, Proven: t.proven,

@@ -52,7 +52,7 @@ func Document(table []web.Action, routes []web.Route, software string) ([]byte, 
 	paths["/metrics"] = object{"get": s.plain("status", "metrics", "Gives the metrics as monitoring reads them.", "text/plain", object{"type": "string"})}
 	doc := object{
 		"openapi": "3.1.0", "jsonSchemaDialect": dialect,
-		"info": object{"title": "Sallyport", "version": software, "summary": "Evidence across the gap.", "description": about},
+		"info":    object{"title": "Sallyport", "version": software, "summary": "Evidence across the gap.", "description": about},
 		"servers": []object{{"url": "/", "description": "This appliance: its unix socket, or its HTTPS address."}},
 		"tags":    tags(table),
 		"paths":   paths,

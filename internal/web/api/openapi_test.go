@@ -64,8 +64,13 @@ func TestDocumentIsOpenAPI(t *testing.T) {
 	}
 	paths := doc.(map[string]any)["paths"].(map[string]any)
 	for _, spoil := range []func(){ // the schema does see something
-		func() { doc.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any)["Feed"].(map[string]any)["type"] = "thing" },
-		func() { delete(paths["/api/v1/feeds/list"].(map[string]any)["post"].(map[string]any), "responses"); paths["feeds"] = 1 },
+		func() {
+			doc.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any)["Feed"].(map[string]any)["type"] = "thing"
+		},
+		func() {
+			delete(paths["/api/v1/feeds/list"].(map[string]any)["post"].(map[string]any), "responses")
+			paths["feeds"] = 1
+		},
 	} {
 		spoil()
 		if schema.Validate(doc) == nil {

@@ -165,7 +165,7 @@ func (a *API) exportRows() []web.Action {
 		web.Row("runs/download", "Says which file of a finished bundle may be taken away; its bytes follow.", doers(), "export:download", a.runsDownload).Changes(), // nothing here, but what leaves is written down
 		web.Row("runs/retry", "Puts a run that failed or was cancelled into the queue again.", operators(), "export:run", a.runsRetry).Changes(),
 		web.Row("runs/cancel", "Cancels an export run.", operators(), "export:run", a.runsCancel).Changes(),
-		web.Row("bundles/verify", "Reads every outer byte of a bundle and says whether it is as it was signed.", readers(), "export:read", a.bundlesVerify).Streams(),
+		web.Row("bundles/verify", "Reads every outer byte of a bundle and says whether it is as it was signed.", readers(), "export:read", a.bundlesVerify).Jobs(),
 	}
 }
 

@@ -109,7 +109,7 @@ func (a *API) forks() (list []wire.Reason) {
 		if isFork(row) {
 			list = append(list, wire.Reason{
 				Level: "warning", What: fmt.Sprintf("%s: %s came with other contents than were accepted here under the same number: two histories exist", row.Number, row.Bundle),
-				Next: fmt.Sprintf("Call the sender. Both sides are kept: sallyport quarantine show %s. When it is settled: sallyport quarantine remove %s --reason …", row.Number, row.Number),
+				Next:  fmt.Sprintf("Call the sender. Both sides are kept: sallyport quarantine show %s. When it is settled: sallyport quarantine remove %s --reason …", row.Number, row.Number),
 				Topic: wire.AboutFork, Subject: row.Number, Why: "Somebody may be forging, or the sender was restored. Both sides are kept; nothing was taken in. Call the sender.",
 			})
 		}

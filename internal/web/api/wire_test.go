@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"sallyport/internal/access"
 	"sallyport/internal/approval"
 	"sallyport/internal/digest"
 	"sallyport/internal/export"
@@ -72,6 +73,9 @@ func TestRoomsAndWireAgree(t *testing.T) {
 		{&intake.TrustView{}, &wire.TrustView{}},
 		{&intake.KeyPlan{}, &wire.KeyPlan{}},
 		{&approval.Plan{}, &wire.Approval{}},
+		{&access.User{}, &wire.User{}},
+		{&access.TokenView{}, &wire.APIToken{}},
+		{&access.Card{}, &wire.RecoveryCard{}},
 	} {
 		fill(reflect.ValueOf(pair.room).Elem(), 0)
 		b, err := json.Marshal(pair.room)

@@ -41,6 +41,7 @@ type Deps struct {
 	Open   func(ctx context.Context, run, file string) (io.ReadSeekCloser, int64, error) // a file of a bundle on the shelf
 	Upload *upload.Room
 	Rhythm func() (every time.Duration, fixed bool) // how often a stick arrives; fixed: a file of the configuration says it
+	Front  func() *wire.Console                     // how browsers reach this appliance; nil: not known
 	People int                                      // who must say yes to an import: 0, 1, 2
 }
 

@@ -19,7 +19,7 @@ import (
 const (
 	calm      = 250 * time.Millisecond // between two pictures of the same thing: four a second
 	heartbeat = 15 * time.Second       // a line that says nothing, so that a dead connection is noticed
-	stall     = 10 * time.Second       // that one client may take for one write
+	patience  = 10 * time.Second       // that one client may take for one write
 	linger    = 5 * time.Second        // that a picture is kept when nobody looks at it: pages that are loaded again
 	comeBack  = 3 * time.Second        // when a browser connects again
 )
@@ -63,6 +63,7 @@ type Live struct {
 	ctx   context.Context
 	rings Rings
 	log   *slog.Logger
+	stall time.Duration // that one client may take for one write
 	work  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -72,7 +73,7 @@ type Live struct {
 
 // NewLive makes one; its streams end with ctx.
 func NewLive(ctx context.Context, rings Rings, log *slog.Logger) *Live {
-	return &Live{ctx: ctx, rings: rings, log: log, topics: map[[2]string]*topic{}, narrows: map[string][]*client{}}
+	return &Live{ctx: ctx, rings: rings, log: log, stall: patience, topics: map[[2]string]*topic{}, narrows: map[string][]*client{}}
 }
 
 // Close waits until everything has ended that the context of NewLive ends.
@@ -116,7 +117,7 @@ func (l *Live) Serve(w http.ResponseWriter, r *http.Request, t Topic, render fun
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
-	out := &stream{w: w, control: http.NewResponseController(w)}
+	out := &stream{w: w, control: http.NewResponseController(w), stall: l.stall}
 	if err := out.send(fmt.Appendf(nil, "retry: %d\n\n", comeBack.Milliseconds())); err != nil {
 		return nil // gone already
 	}
@@ -147,10 +148,11 @@ func (l *Live) Serve(w http.ResponseWriter, r *http.Request, t Topic, render fun
 type stream struct {
 	w       io.Writer
 	control *http.ResponseController
+	stall   time.Duration
 }
 
 func (s *stream) send(b []byte) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(stall)) // a server without deadlines has its own
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall)) // a server without deadlines has its own
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}

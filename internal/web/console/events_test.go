@@ -60,6 +60,7 @@ func (b *bells) count() int {
 type show struct {
 	bells
 	live   *Live
+	weight int // bytes of the moving part
 	value  atomic.Int64
 	drawn  atomic.Int64
 	broken atomic.Bool
@@ -83,7 +84,7 @@ func newShow(t *testing.T, topic Topic) *show {
 				return nil, errors.New("no picture")
 			}
 			v := s.value.Load()
-			return []Fragment{{ID: "moves", HTML: fmt.Sprintf("<p id=moves>%d\n</p>", v)}, {ID: "stands", HTML: "<p id=stands>same</p>"}}, nil
+			return []Fragment{{ID: "moves", HTML: fmt.Sprintf("<p id=moves>%d\n</p>", v) + strings.Repeat(" ", s.weight)}, {ID: "stands", HTML: "<p id=stands>same</p>"}}, nil
 		})
 		if err != nil {
 			t.Error(err)
@@ -101,13 +102,13 @@ func newShow(t *testing.T, topic Topic) *show {
 	return s
 }
 
-// page is one browser that follows along.
-type page struct {
+// tab is one browser that follows along.
+type tab struct {
 	res   *http.Response
 	lines *bufio.Scanner
 }
 
-func (s *show) open(t *testing.T, ctx context.Context, two bool) *page {
+func (s *show) open(t *testing.T, ctx context.Context, two bool) *tab {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
@@ -124,11 +125,13 @@ func (s *show) open(t *testing.T, ctx context.Context, two bool) *page {
 	if typ := res.Header.Get("Content-Type"); !strings.HasPrefix(typ, "text/event-stream") {
 		t.Fatal(typ)
 	}
-	return &page{res, bufio.NewScanner(res.Body)}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 64<<20)
+	return &tab{res, lines}
 }
 
 // next is the next message; ok is false at the end of the stream.
-func (p *page) next() (m map[string]any, ok bool) {
+func (p *tab) next() (m map[string]any, ok bool) {
 	for p.lines.Scan() {
 		if data, is := strings.CutPrefix(p.lines.Text(), "data: "); is {
 			if json.Unmarshal([]byte(data), &m) != nil {
@@ -141,7 +144,7 @@ func (p *page) next() (m map[string]any, ok bool) {
 }
 
 // until reads until the moving part shows a number, and tells how many messages were of the part that stands.
-func (p *page) until(want int64) (still int, ok bool) {
+func (p *tab) until(want int64) (still int, ok bool) {
 	for {
 		m, ok := p.next()
 		if !ok {
@@ -149,7 +152,7 @@ func (p *page) until(want int64) (still int, ok bool) {
 		}
 		if m["id"] == "stands" {
 			still++
-		} else if m["html"] == fmt.Sprintf("<p id=moves>%d\n</p>", want) {
+		} else if strings.TrimRight(fmt.Sprint(m["html"]), " ") == fmt.Sprintf("<p id=moves>%d\n</p>", want) {
 			return still, true
 		}
 	}
@@ -171,7 +174,7 @@ func TestFiveHundred(t *testing.T) {
 		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Two: 1\r\n\r\n")
 	}
 	before := heap()
-	pages := make([]*page, readers)
+	pages := make([]*tab, readers)
 	for i := range pages {
 		pages[i] = s.open(t, ctx, true)
 		if _, ok := pages[i].until(0); !ok {
@@ -210,6 +213,37 @@ func TestFiveHundred(t *testing.T) {
 	cancel()
 }
 
+// A browser that takes nothing for a while holds up nobody, and then sees the latest, not all that it missed.
+func TestSlowBrowser(t *testing.T) {
+	s := newShow(t, Topic{Name: "job/1", Job: "1"})
+	s.live.stall = 10 * time.Minute
+	s.weight = 4 << 20 // more than a connection takes in by itself
+	slow, fast := s.open(t, t.Context(), true), s.open(t, t.Context(), true)
+	const rounds = 8
+	for round := int64(0); round <= rounds; round++ {
+		s.value.Store(round)
+		s.ring()
+		if _, ok := fast.until(round); !ok {
+			t.Fatal("the fast one is held up")
+		}
+	}
+	seen := 0
+	for last := ""; !strings.HasPrefix(last, fmt.Sprintf("<p id=moves>%d\n", rounds)); seen++ {
+		m, ok := slow.next()
+		if !ok {
+			t.Fatal("the slow one was given up")
+		}
+		if last = fmt.Sprint(m["html"]); m["id"] == "stands" {
+			seen--
+		}
+	}
+	if seen > rounds {
+		t.Errorf("the slow one saw all %d pictures: nothing was left out", seen)
+	}
+	slow.res.Body.Close()
+	fast.res.Body.Close()
+}
+
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -220,20 +254,19 @@ func heap() int64 {
 // Twenty tabs of one browser over HTTP/1.1: the newest four are served, the others end and come back, none hangs.
 func TestTwentyTabs(t *testing.T) {
 	s := newShow(t, Topic{Name: "overview"})
-	tabs := make([]*page, 20)
+	tabs := make([]*tab, 20)
 	for i := range tabs {
 		tabs[i] = s.open(t, t.Context(), false)
 		if _, ok := tabs[i].until(0); !ok {
 			t.Fatalf("tab %d sees nothing", i)
 		}
 	}
-	for i, p := range tabs[:16] {
+	for _, p := range tabs[:16] {
 		for {
 			if _, ok := p.next(); !ok {
 				break // its place was given away
 			}
 		}
-		_ = i
 	}
 	s.value.Store(1)
 	s.ring()

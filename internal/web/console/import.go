@@ -3,6 +3,7 @@ package console
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sallyport/internal/code"
 	"sallyport/internal/wire"
@@ -60,6 +61,9 @@ func (con *Console) start(c *Ctx, action string, in any, root string) (Page, err
 		e := code.New(code.BadUsage, "name the folder from the root on, like /mnt/stick").In(path, "")
 		return con.choose(c, path, 422, kit.ErrorNotice(e))
 	}
+	if p, first, err := con.firstMeeting(c, path); first {
+		return p, err
+	}
 	id, err := c.jobs(action, in)
 	if err != nil {
 		if !formError(err) {
@@ -68,6 +72,23 @@ func (con *Console) start(c *Ctx, action string, in any, root string) (Page, err
 		return con.choose(c, path, 422, kit.ErrorNotice(err))
 	}
 	return c.to(root + id)
+}
+
+// firstMeeting leads to comparing a card when all that a medium has for us comes from somebody who is not known here: without
+// that, everything on it would be refused and kept as evidence against its sender.
+func (con *Console) firstMeeting(c *Ctx, path string) (p Page, first bool, err error) {
+	m, err := ask[wire.Medium](c, "media/show", wire.MediumRequest{Path: path})
+	if err != nil || m.ForUs > 0 || len(m.Strangers) == 0 || len(m.Peers) > 0 {
+		return Page{}, false, nil // what is wrong with it is the job's to say
+	}
+	if c.may("peers/add") {
+		p, err = c.to(page.AddHref(path, ""))
+		return p, true, err
+	}
+	e := code.New(code.RootUnknown, "the card of %s is on it, and this site does not know it yet", strings.Join(m.Strangers, " and ")).In(path, "").
+		Do("Ask an admin to compare its nine words: Peers, then Add a peer.")
+	p, err = con.choose(c, path, 422, kit.ErrorNotice(e))
+	return p, true, err
 }
 
 // importJob is one import at one of its steps.

@@ -1,7 +1,7 @@
 package console
 
 import (
-	"errors"
+	"net/url"
 	"strings"
 
 	"sallyport/internal/code"
@@ -50,7 +50,7 @@ func (con *Console) severalCards(c *Ctx, q wire.PeerRequest, why error) ([]strin
 	}
 	m, err := ask[wire.Medium](c, "media/show", wire.MediumRequest{Path: q.Path})
 	if err != nil || len(m.Strangers) < 2 {
-		return nil, errors.Join(why)
+		return nil, why
 	}
 	return m.Strangers, nil
 }
@@ -79,13 +79,16 @@ func peerAddDo(con *Console, c *Ctx) (Page, error) {
 	con.strip.forget()
 	con.media.forget()
 	c.say(p.Name + " is a peer now. What it signed can come in.")
-	if job := c.form("job"); job != "" && c.may("import/run") {
-		v, err := con.visitOf(c, job)
-		if err == nil {
-			return con.lookAgain(c, v)
+	if !c.may("import/run") {
+		return c.to("/peers/" + url.PathEscape(p.Name))
+	}
+	v := page.VisitView{Path: q.Path}
+	if job := c.form("job"); job != "" {
+		if before, err := con.visitOf(c, job); err == nil {
+			v = before
 		}
 	}
-	return c.to("/import?path=" + q.Path)
+	return con.lookAgain(c, v)
 }
 
 // hexish tells a fingerprint with blanks in it from words.

@@ -68,7 +68,7 @@ func flowRoutes() []Route {
 	return []Route{
 		{Pattern: "GET /{$}", Roles: anybody(), Actions: []string{"status/show", "media/list", "receipts/list", "runs/list", "jobs/list"}, Run: overview},
 		{Pattern: "GET /import", Roles: anybody(), Actions: []string{"media/list", "media/show", "jobs/list", "uploads/show"}, Run: importChoose},
-		{Pattern: "POST /import", Roles: operators(), Actions: []string{"jobs/start", "import/run"}, Run: importStart},
+		{Pattern: "POST /import", Roles: operators(), Actions: []string{"jobs/start", "import/run", "exchange/run", "media/show"}, Run: importStart},
 		{Pattern: "GET /import/{job}", Roles: doers(), Actions: []string{"jobs/show", "approvals/show", "peers/inspect"}, Run: importJob},
 		{Pattern: "POST /import/{job}/approve", Roles: operators(), Actions: []string{"jobs/start", "import/run"}, Run: importApprove},
 		{Pattern: "POST /import/{job}/again", Roles: operators(), Actions: []string{"jobs/start", "import/run", "exchange/run"}, Run: importAgain},
@@ -77,7 +77,7 @@ func flowRoutes() []Route {
 		{Pattern: "GET /exchange/{job}", Roles: doers(), Actions: []string{"jobs/show", "approvals/show"}, Run: exchangeJob},
 		{Pattern: "POST /exchange/{job}/approve", Roles: operators(), Actions: []string{"jobs/start", "exchange/run"}, Run: exchangeApprove},
 		{Pattern: "GET /peers/add", Roles: admins(), Actions: []string{"peers/inspect", "card/show", "media/list"}, Run: peerAddForm},
-		{Pattern: "POST /peers/add", Roles: admins(), Actions: []string{"peers/add"}, Run: peerAddDo},
+		{Pattern: "POST /peers/add", Roles: admins(), Actions: []string{"peers/add", "jobs/start"}, Run: peerAddDo},
 	}
 }
 

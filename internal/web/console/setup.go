@@ -23,6 +23,11 @@ func (con *Console) setUpPage(c *Ctx, v page.CodeView, status int) (Page, error)
 		return Page{}, err
 	}
 	v.Site, v.First = con.Site.Name, empty
+	if con.Front != nil && web.Secure(c.R) {
+		if f := con.Front(); f != nil {
+			v.Certificate, v.OwnCA = f.Fingerprint, f.Authority != ""
+		}
+	}
 	return Page{Title: "Set up", Narrow: true, Status: status, Body: page.SetUpCode(v)}, nil
 }
 
