@@ -401,7 +401,7 @@ func (a *app) demoCmd() *cobra.Command {
 		if data == "" {
 			data, _ = a.LookupEnv("SALLYPORT_DATA")
 		}
-		return demo.Run(a.ctx, demo.Options{Out: a.Out, Dir: dir, Exe: exe, Data: data, Kept: kept})
+		return demo.Run(a.ctx, demo.Options{Out: a.Out, Dir: dir, Exe: exe, Data: data, Kept: kept, Stay: terminal(a.In)})
 	})
 	c.Flags().StringVar(&data, "data", "", "folder with osv/*.zip, sbom/*.json and vex/*.json (SALLYPORT_DATA)")
 	c.Flags().StringVar(&dir, "dir", "", "a new directory to play in, kept afterwards")

@@ -63,14 +63,14 @@ var notTyped = map[string]string{
 
 // notShown are the actions that the console does not reach, and why.
 var notShown = map[string]string{
-	"doctor/run":          "Overview and Store say each finding where it belongs; the whole list is for the host's terminal",
-	"metrics/show":        "for monitoring",
-	"setup/code":          "there is nobody to sign in yet: it is typed on the host",
-	"users/recover":       "nobody can sign in: the page that takes the card's code asks the desk, before there is an actor",
-	"outbound/write":      "an exchange writes it; alone it is for scripts",
-	"runs/watch":          "the page of a run follows it over the events of the page",
-	"jobs/watch":          "the page of a job follows it over the events of the page",
-	"load/run":            "files of the host are loaded as a job",
+	"doctor/run":     "Overview and Store say each finding where it belongs; the whole list is for the host's terminal",
+	"metrics/show":   "for monitoring",
+	"setup/code":     "there is nobody to sign in yet: it is typed on the host",
+	"users/recover":  "nobody can sign in: the page that takes the card's code asks the desk, before there is an actor",
+	"outbound/write": "an exchange writes it; alone it is for scripts",
+	"runs/watch":     "the page of a run follows it over the events of the page",
+	"jobs/watch":     "the page of a job follows it over the events of the page",
+	"load/run":       "files of the host are loaded as a job",
 	"peers/show":     "the page of a peer asks peers/fleet, which says more of it",
 }
 

@@ -100,7 +100,7 @@ func (f first) walk(t *testing.T, session *http.Cookie) {
 	}}
 	for _, path := range []string{
 		"/", "/import", "/feeds", "/feeds/hub/osv-go", "/records", "/records?q=GO-2024-2687", "/records/advisory/GO-2024-2687", "/records/advisory/GO-2024-2687?proof=1",
-		"/exports", "/exports/new", "/media", "/peers", "/peers/hub", "/peers/add", "/trust", "/approvals", "/timeline", "/receipts", "/receipts/1", "/quarantine",
+		"/exports", "/exports/new", "/media", "/peers", "/peers/hub", "/peers/add", "/trust", "/approvals", "/timeline", "/receipts", "/receipts/R-0001", "/quarantine",
 		"/users", "/tokens", "/sessions", "/settings", "/account", "/step-up", "/jobs", "/help", "/help/codes",
 	} {
 		name := "live" + strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(path)

@@ -8,11 +8,13 @@
 //
 // Order: the acts run one after another through the same sockets, files and gate as in earnest; only the clocks of the
 // appliances stand still, so that acts can set them. One act, the kill, runs the real program as a process of its own. An
-// act that does not end as announced ends the play with an error. A crash leaves the directory.
+// act that does not end as announced ends the play with an error. Where somebody watches, the console of the site stays open
+// afterwards. A crash leaves the directory.
 package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +23,8 @@ import (
 	"time"
 
 	"sallyport/internal/clock"
+	"sallyport/internal/config"
+	"sallyport/internal/daemon"
 )
 
 // Width is how long a line may be.
@@ -33,6 +37,7 @@ type Options struct {
 	Exe  string // this program, for the act that kills it
 	Data string // folder with osv/*.zip, sbom/*.json, vex/*.json; "" or incomplete: made-up evidence
 	Kept bool   // Dir stays after the play
+	Stay bool   // somebody watches: the console of the site stays open until ctx ends
 }
 
 // play is one performance.
@@ -74,10 +79,40 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	p.end()
+	if o.Stay {
+		if err := p.stay(); err != nil {
+			return fmt.Errorf("demo: console: %w", err)
+		}
+	}
+	p.farewell()
 	return nil
 }
 
-// end says what was proven, what to type next and how to remove it.
+// stay serves the console of the site, on loopback without a certificate, and prints the link that opens it once.
+func (p *play) stay() error {
+	p.site.stop()
+	c := config.New(p.site.dir)
+	if err := errors.Join(c.Set("listen.http", "127.0.0.1:0", "demo"), c.Set("listen.https", "off", "demo")); err != nil {
+		return err
+	}
+	r, err := daemon.Start(p.ctx, c, daemon.Deps{})
+	if err != nil {
+		return err
+	}
+	p.site.running = r
+	if err := r.Daemon().Guest(p.ctx, "guest"); err != nil {
+		return err
+	}
+	link, err := r.Daemon().SignInLink(p.ctx, "guest")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Out, "\nThe console of site, signed in: %s\n  The link opens once, within ten minutes, on this machine alone. Ctrl-C ends it.\n", link)
+	<-p.ctx.Done()
+	return nil
+}
+
+// end says what was proven and what to type next.
 func (p *play) end() {
 	fmt.Fprintf(p.Out, `
 Proven: evidence entered only through the gate, byte for byte as hub signed it; %d bad sticks changed nothing;
@@ -87,6 +122,10 @@ Next: sallyport init --data-dir hub --name hub --tenant acme
       sallyport serve --data-dir hub          (in another terminal, or with &)
       sallyport load --data-dir hub --feed NAME FILE...
 `, p.bundles)
+}
+
+// farewell says what is left.
+func (p *play) farewell() {
 	if p.Kept {
 		fmt.Fprintf(p.Out, "To remove it: rm -r %s\n", p.Dir)
 		return

@@ -1,9 +1,13 @@
 package demo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -100,5 +104,58 @@ func TestAnActThatFails(t *testing.T) {
 	out, err := perform(t, "", "/bin/false")
 	if err == nil || !strings.Contains(err.Error(), "act 4, attack") || strings.Contains(out, "5 answer") {
 		t.Errorf("error %v after\n%s", err, out)
+	}
+}
+
+// Where somebody watches, the play ends with a link that opens the console once, signed in, with something to do.
+func TestConsole(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := Run(ctx, Options{Out: w, Dir: t.TempDir(), Exe: self(t), Stay: true})
+		w.Close()
+		ended <- err
+	}()
+	var link string
+	var said strings.Builder
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
+		if _, after, ok := strings.Cut(lines.Text(), "signed in: "); ok {
+			link = after
+			break
+		}
+	}
+	go io.Copy(io.Discard, r)
+	if link == "" {
+		t.Fatalf("no link: %v\n%s", <-ended, &said)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit := func(c *http.Client) string {
+		res, err := c.Get(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if page := visit(&http.Client{Jar: jar}); !strings.Contains(page, "Needs you") || !strings.Contains(page, "recovery card") || !strings.Contains(page, "guest") {
+		t.Errorf("the first page:\n%.4000s", page)
+	}
+	if page := visit(&http.Client{}); strings.Contains(page, "Needs you") {
+		t.Error("the link opens twice")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -49,4 +49,3 @@ func (r *Room) Open(ctx context.Context, id, name string) (*os.File, media.File,
 	}
 	return f, files[i], nil
 }
-

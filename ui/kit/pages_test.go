@@ -91,7 +91,7 @@ func parts() kit.Node {
 		kit.Search(kit.SearchView{Action: "/records", Name: "q", Value: "GO-2024", Label: "Find a record", Hint: "An id, an alias or a package.", Hidden: map[string]string{"kind": "advisory"}}),
 		kit.Tabs(kit.TabsView{Label: "Parts of the feed", Items: []kit.Tab{{Label: "Generations", Href: "#a", Count: "5", Current: true}, {Label: "Pins", Href: "#b"}, {Label: "Records", Href: "#c", Count: "4,291"}}}),
 		kit.Tabs(kit.TabsView{Label: "Filters", Pills: true, Items: []kit.Tab{{Label: "All", Href: "?f=all", Current: true, Count: "12"}, {Label: "Advisories", Href: "?f=advisory"}, {Label: "Withdrawn", Href: "?f=withdrawn", Count: "0"}}}),
-		kit.With(kit.Card(kit.CardView{Title: "Peers", Note: "worst first"}), kit.Table(wide())),
+		kit.With(kit.Card(kit.CardView{Title: "Peers", Note: "/etc/sallyport/config.d/a-file-with-quite-a-long-name-that-nobody-broke.yaml"}), kit.Table(wide())),
 		card("Meaning", pad(kit.Join(badges...), kit.Join(marks...),
 			kit.Meter(kit.MeterView{Label: "Nobody knows", Text: "unknown"}),
 			kit.Age(kit.AgeView{Known: true, Age: 7200000000000}),

@@ -36,7 +36,7 @@ func (a *API) needs(ctx context.Context) (list []wire.Reason, err error) {
 	if n := len(rows); n > 0 {
 		list = append(list, wire.Reason{
 			Level: "note", What: fmt.Sprintf("%s in quarantine, newest %s (%s).", units.Plural(int64(n), "entry is", "entries are"), rows[0].Number, rows[0].Code),
-			Next: fmt.Sprintf("sallyport quarantine list; when one is settled: sallyport quarantine remove %s --reason …", rows[0].Number),
+			Next:  fmt.Sprintf("sallyport quarantine list; when one is settled: sallyport quarantine remove %s --reason …", rows[0].Number),
 			Topic: wire.AboutQuarantine, Subject: rows[0].Number, Why: "Nothing of it was taken in. Each is kept until somebody says what became of it.",
 		})
 	}
@@ -46,14 +46,14 @@ func (a *API) needs(ctx context.Context) (list []wire.Reason, err error) {
 			if n := asks(p); n > 0 {
 				list = append(list, wire.Reason{
 					Level: "note", What: fmt.Sprintf("%s asks for %s again.", p.Name, units.Plural(int64(n), "volume", "volumes")),
-					Next: fmt.Sprintf("Put in a stick that goes there: sallyport exchange MEDIUM --for %s", p.Name),
+					Next:  fmt.Sprintf("Put in a stick that goes there: sallyport exchange MEDIUM --for %s", p.Name),
 					Topic: wire.AboutAsks, Subject: p.Name, Why: "Until it has them it keeps what came whole and waits. The next stick that goes there brings them.",
 				})
 			}
 			if p.Unheard {
 				list = append(list, wire.Reason{
 					Level: "note", What: fmt.Sprintf("This appliance was restored and nothing of %s was read since: nothing is exported to it.", p.Name),
-					Next: fmt.Sprintf("Import a stick that came from %s: sallyport import MEDIUM. Its card is enough.", p.Name),
+					Next:  fmt.Sprintf("Import a stick that came from %s: sallyport import MEDIUM. Its card is enough.", p.Name),
 					Topic: wire.AboutUnheard, Subject: p.Name, Why: "Its card may be newer than the backup knew. A stick that came from there settles it.",
 				})
 			}

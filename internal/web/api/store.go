@@ -17,7 +17,9 @@ type Store interface {
 	Damaged(ctx context.Context) ([]wire.Damaged, error) // as far as it is known
 }
 
-func (a *API) storeShow(ctx context.Context, _ *web.Call, _ wire.None) (wire.Store, error) { return a.Store.Show(ctx) }
+func (a *API) storeShow(ctx context.Context, _ *web.Call, _ wire.None) (wire.Store, error) {
+	return a.Store.Show(ctx)
+}
 
 func (a *API) storePrune(ctx context.Context, c *web.Call, q wire.PruneRequest) (wire.Pruned, error) {
 	if q.Keep < 0 {
