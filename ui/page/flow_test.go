@@ -103,9 +103,7 @@ func bundlePlan() wire.BundlePlan {
 		Feeds:  []wire.FeedPlan{{Feed: "osv-go", OriginName: "hub-01", Generation: 43, Before: 42, Decision: "activated", Added: 136, Changed: 2, Records: 4427, Base: 42}},
 		Proven: []wire.Fact{{What: "Label signed by acme at hub-01", Detail: hubWords}, {What: "4 of 4 volumes whole", Detail: "1.8 GiB read"}, {What: "Encrypted for this site"}, {What: "138 of 138 entries match"}},
 	}
-	for _, x := range []wire.Example{{What: "added", Kind: "advisory", Key: "GO-2026-5061"}, {What: "changed", Kind: "advisory", Key: "GO-2026-4440"}, {What: "removed", Kind: "sbom", Key: "urn:uuid:3e67/<script>"}} {
-		b.Feeds[0].Examples = append(b.Feeds[0].Examples, x)
-	}
+	b.Feeds[0].Examples = []wire.Example{{What: "added", Kind: "advisory", Key: "GO-2026-5061"}, {What: "changed", Kind: "advisory", Key: "GO-2026-4440"}, {What: "removed", Kind: "sbom", Key: "urn:uuid:3e67/<script>"}}
 	return b
 }
 

@@ -109,25 +109,6 @@ func (c *Ctx) clock() marks.Reading {
 	return c.reading
 }
 
-// against is what a time is compared with to say how long ago it was. Some stamps are trusted time, others the clock's: one
-// that lies after the trusted time can only be the clock's.
-func (c *Ctx) against(at time.Time) time.Time {
-	now := c.now()
-	if at.After(now) {
-		return c.clock().Stamp()
-	}
-	return now
-}
-
-// ago writes a stamp as how long ago it was; "" is never.
-func (c *Ctx) ago(stamp string) kit.Node {
-	at := parse(stamp)
-	return kit.Time(at, c.against(at))
-}
-
-// date writes a stamp as its day; "" is never.
-func (c *Ctx) date(stamp string) kit.Node { return kit.Date(parse(stamp)) }
-
 // parse reads a stamp of ours; one that cannot be read is zero.
 func parse(stamp string) time.Time {
 	at, err := time.Parse(time.RFC3339, stamp)

@@ -26,9 +26,6 @@ func witnesses() access.Roles {
 
 func admins() access.Roles { return access.Of(access.Admin) }
 
-// frameActions are asked for by the frame of every page.
-func frameActions() []string { return []string{"status/show", "media/list"} }
-
 // Routes is the table of all pages and forms.
 func Routes() (all []Route) {
 	for _, rows := range [][]Route{doorRoutes(), flowRoutes(), workRoutes(), uploadRoutes(), helpRoutes(), pageRoutes()} {
