@@ -292,6 +292,9 @@ func TestReadmeIsTrue(t *testing.T) {
 			}
 		}
 		pkg := strings.SplitN(f.Package, "/", 2)[0]
+		if pkg == "ui" {
+			pkg = f.Package
+		}
 		if pkg == "cmd" || named[pkg] {
 			continue
 		}

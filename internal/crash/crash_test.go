@@ -219,8 +219,12 @@ func everyPoint(t *testing.T, r *Rig) {
 }
 
 // BUG: no operation of the rig passes these points yet; nothing is killed there. The first takes a disk that is full, the
-// second a damaged record.
-var notYet = []string{"ballast.given", "load.mended"}
+// second a damaged record; jobs and uploads are killed by the tests of their own rooms alone.
+var notYet = []string{
+	"ballast.given", "load.mended",
+	"job.promised", "job.running", "job.ran", "job.result", "job.ended",
+	"upload.allocated", "upload.chunk", "upload.proven", "upload.laid", "upload.dropped",
+}
 
 // pointNames lists the arguments of all calls of Point.
 func pointNames(t *testing.T) (names []string) {
