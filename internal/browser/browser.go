@@ -5,7 +5,7 @@
 // lock file); pictures go to the directory named by SALLYPORT_SCREENS, when it is set.
 //
 // Order: one node process a visit, which starts one Chromium with a profile of its own and ends it; each page is opened in
-// every variant, then every finding is reported as an error of the test. A crash leaves a temporary profile behind.
+// its variants, then every finding is reported as an error of the test. A crash leaves a temporary profile behind.
 package browser
 
 import (
@@ -16,13 +16,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // Patience is how long one script may take before it is ended.
-const Patience = 10 * time.Minute
+const Patience = 30 * time.Minute
 
 // Page is one page to open.
 type Page struct {
@@ -45,7 +46,7 @@ type Variant struct {
 	NoAxe    bool   `json:"noAxe,omitempty"`
 }
 
-// Variants are the six ways every page is looked at.
+// Variants are the six ways in which every page can be looked at.
 func Variants() []Variant {
 	return []Variant{
 		{Name: "light", Scheme: "light", Width: 1280, Height: 800},
@@ -57,16 +58,31 @@ func Variants() []Variant {
 	}
 }
 
+// ways are the variants of a walk that names none: those of SALLYPORT_WAYS ("light,dark-400"; "all"). none: it is not set.
+func ways() (list []Variant, none bool) {
+	names := os.Getenv("SALLYPORT_WAYS")
+	if names == "all" {
+		return Variants(), false
+	}
+	return slices.DeleteFunc(Variants(), func(v Variant) bool { return !slices.Contains(strings.Split(names, ","), v.Name) }), names == ""
+}
+
+// turns are the two ways, different in everything, that pages take in turns in the tests of every day, so that these end soon.
+func turns() []Variant {
+	all := Variants()
+	return []Variant{all[0], all[3]}
+}
+
 // Visit is a walk over pages of one server.
 type Visit struct {
 	Origin   string         `json:"origin"`
 	Cookies  []*http.Cookie `json:"cookies,omitempty"`
 	Pages    []Page         `json:"pages"`
-	Variants []Variant      `json:"variants"` // none = Variants()
+	Variants []Variant      `json:"variants"` // none: those of SALLYPORT_WAYS, else one of two in turns
 	Out      string         `json:"out,omitempty"`
 }
 
-// Walk opens every page in every variant. It is an error of the test when axe finds a violation, when anything is asked of
+// Walk opens every page in each variant. It is an error of the test when axe finds a violation, when anything is asked of
 // another origin, when the browser's console shows an error or a report of the content policy, when a page scrolls
 // sideways, when a sheet takes more than one printed page.
 func Walk(t *testing.T, v Visit) {
@@ -80,7 +96,10 @@ func Walk(t *testing.T, v Visit) {
 func Look(t *testing.T, v Visit) (findings []string) {
 	t.Helper()
 	if v.Variants == nil {
-		v.Variants = Variants()
+		var none bool
+		if v.Variants, none = ways(); none {
+			return inTurns(t, v)
+		}
 	}
 	v.Out = os.Getenv("SALLYPORT_SCREENS")
 	job, err := json.Marshal(v)
@@ -97,6 +116,24 @@ func Look(t *testing.T, v Visit) (findings []string) {
 	}
 	if err != nil && len(findings) == 0 {
 		findings = append(findings, "walk: "+err.Error())
+	}
+	return findings
+}
+
+// inTurns looks at each page in one of two ways.
+func inTurns(t *testing.T, v Visit) (findings []string) {
+	t.Helper()
+	for i, way := range turns() {
+		some := v
+		some.Variants, some.Pages = []Variant{way}, nil
+		for n, p := range v.Pages {
+			if n%2 == i {
+				some.Pages = append(some.Pages, p)
+			}
+		}
+		if len(some.Pages) > 0 {
+			findings = append(findings, Look(t, some)...)
+		}
 	}
 	return findings
 }

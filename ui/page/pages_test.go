@@ -412,9 +412,6 @@ func lookAt(t *testing.T, all map[string]fixture) {
 		f.Pages[path] = page.Framed(frameOf(path, all[path]), all[path].body)
 		v.Pages = append(v.Pages, browser.Page{Name: strings.ReplaceAll(path[1:], "/", "-"), Path: path, Sheet: all[path].sheet})
 	}
-	if ways := os.Getenv("SALLYPORT_WAYS"); ways != "" {
-		v.Variants = slices.DeleteFunc(browser.Variants(), func(x browser.Variant) bool { return !slices.Contains(strings.Split(ways, ","), x.Name) })
-	}
 	s := httptest.NewServer(f)
 	defer s.Close()
 	v.Origin = s.URL
